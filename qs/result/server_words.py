@@ -9,11 +9,14 @@ from dataclasses import dataclass
 
 from qs.base.words import NOTHING, counted, number, percent
 from qs.result.cases import NamedCase
+from qs.result.load_words import NAMES as OF_LOAD
+from qs.result.load_words import load_words
 from qs.result.row import Row
 from qs.result.server_entry import ClientEntry, MetricSeriesEntry, ServedEntry, ServerEntry
 
 SERVER, BESIDE, CLIENT, CONNECTIONS = "server", "server beside client", "client", "connections"
-NAMES = (SERVER, BESIDE, CLIENT, CONNECTIONS)  # of the facts
+LOAD = "load"
+NAMES = (SERVER, BESIDE, CLIENT, CONNECTIONS, LOAD)  # of the facts
 NOT_MEASURED = "not measured"
 MOST_CASES = 2  # with words of their own; tables have them all
 MOST_LISTED = 6
@@ -31,7 +34,8 @@ def server_facts(
     """(name, text): a line each; nothing of a model that is not served."""
     if served is not None:
         yield SERVER, served_words(served)
-    for name, words in ((BESIDE, beside_words), (CLIENT, client_words), (CONNECTIONS, count_words)):
+    client = (CLIENT, client_words), (CONNECTIONS, count_words), (LOAD, load_words)
+    for name, words in ((BESIDE, beside_words), *client):
         said = [(case.name, text) for case in cases if (text := words(case.row))]
         if said:
             yield name, _by_case(said, len(cases))
@@ -128,7 +132,7 @@ def count_words(row: Row) -> str:
     return ", ".join(
         f"{number(value)} {'opened' if name == 'connections' else name}"
         for name, value in (row.counts or {}).items()
-        if value or name in ("connections", "opened while measuring")
+        if (value or name in ("connections", "opened while measuring")) and name not in OF_LOAD
     )
 
 

@@ -89,7 +89,7 @@ def held_back(result: RunResult, plan: RunPlan) -> Caveat | None:
     arrived = result.completed + result.errors
     if not held or held < SHARE * arrived:
         return None
-    most = plan.pool.max_in_flight or 0
+    most = max(plan.pool.max_in_flight or 0, plan.pool.workers or 1)  # one a process at least
     return Caveat(
         Doubt.HELD_BACK,
         f"{number(held)} of {number(arrived)} requests waited for one of {number(most)} places, "
