@@ -9,6 +9,8 @@ import pytest
 from qs.ci.gate import Gate
 from qs.gates.grammar import parse
 from qs.result.gate import GateOutcome
+from qs.result.measure_entry import MeasureEntry
+from qs.result.tokens_entry import GoodputEntry, TokensEntry
 from tests.qs.ci.made import case, row
 
 HOLDS, NOT, UNCLEAR = GateOutcome.HOLDS, GateOutcome.NOT, GateOutcome.UNCLEAR
@@ -104,3 +106,29 @@ def test_errors_hold_at_once_and_are_counted_over_all_rounds():
 def test_how_many_rounds_would_tell():
     assert gate("slower:5%", case(NOISY)).needed() > 100
     assert gate("slower:5%", case(EQUAL)).needed() is None
+
+
+def test_measures_of_a_language_model_are_gated_like_response_times():
+    def with_measures(plain, ms: float):
+        tokens = TokensEntry(output_per_s=1000.0 / ms, goodput=GoodputEntry(good_per_s=5.0))
+        ttft = MeasureEntry(count=900, p50=ms, p95=ms * 2, p99=ms * 3)
+        return plain.changed(measures={"ttft": ttft}, tokens=tokens)
+
+    measured = case(EQUAL)
+    measured.rounds = [
+        (with_measures(old, 100.0), with_measures(new, 100.0 * math.exp(each)))
+        for (old, new), each in zip(measured.rounds, SLOWER)
+    ]
+    for text, outcome, said in (
+        ("ttft.p99.slower:5%", HOLDS, "change of ttft.p99 10 %"),
+        ("ttft.p50.slower:20%", NOT, "change of ttft.p50"),
+        ("slower:5%", HOLDS, "change of "),
+        ("output_tokens/s.slower:5%", HOLDS, "change of output_tokens/s -9.1"),
+        ("tpot.p50.slower:5%", UNCLEAR, "tpot.p50 was not measured"),
+        ("ttft.p95>150ms", HOLDS, "new ttft.p95 220"),
+        ("goodput<1", NOT, "new goodput 5"),
+    ):
+        found = gate(text, measured)
+        found.look(last=True)
+        (entry,) = found.entries()
+        assert entry.outcome is outcome and said in entry.sentence, entry.sentence
