@@ -19,11 +19,12 @@ from qs.evaluate import rows
 from qs.evaluate.backend import Loaded
 from qs.evaluate.client_limit import client_limit, with_client
 from qs.evaluate.failures import BackendFailed, first_fault, lost_in, note, outcomes
+from qs.evaluate.measure_logs import write_logs
 from qs.evaluate.power import Beside
 from qs.evaluate.server_side import ServerBeside
 from qs.evaluate.slo import with_goals
 from qs.evaluate.testbed import Testbed
-from qs.evaluate.tokens import TokensBeside, write_logs
+from qs.evaluate.tokens import TokensBeside
 from qs.evaluate.vendor_mode import audit
 from qs.evaluate.verification import Verification
 from qs.limit.goals import bounds_of

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
@@ -33,13 +32,11 @@ from qs.llm.measures import (
     DECODE_RATE,
     GENERATION,
     INPUT_TOKENS,
-    NORMALISED,
     OUTPUT,
     OUTPUT_TOKENS,
     REASONING_TOKENS,
     SERVER_DECODE,
     SERVER_PREFILL,
-    STREAMED,
     TTFT,
     TTFT_SENT,
     measures_of,
@@ -62,7 +59,6 @@ MOST_WINDOWS, MOST_LENGTHS = 300, 200
 LEVEL, FEWEST_BATCHES = 0.95, 10
 PERCENTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99_9": 99.9}
 OUTCOMES = ("completed", "failed", "timeout")  # as the engine numbers them
-LOGGED = {each.name for each in (*STREAMED, NORMALISED, INPUT_TOKENS, OUTPUT_TOKENS)}
 # What a server says of itself, and what the client saw of the same.
 BESIDE = {"prefill": (SERVER_PREFILL, TTFT_SENT), "decode": (SERVER_DECODE, GENERATION)}
 COUNTERS = {BY_USAGE: "server's usage", BY_TOKENIZER: "tokenizer", UNCOUNTED: "nobody"}
@@ -96,19 +92,6 @@ class TokensBeside:
             return row
         made = with_tokens(row, result, self._asked.api, self._asked.stream, logs)
         return made.doubted(*doubts_of(made, result.read, self._asked))
-
-
-def write_logs(result: RunResult, log: Path) -> dict[str, str]:
-    """Write the log of each measure beside that of the response times: by measure, the name in the
-    report's folder. Those of counts of tokens that are compared with nothing are left out.
-    """
-    written = {}
-    for name, measured in result.measures.items():
-        if measured.histogram.count and name in LOGGED:
-            path = log.with_name(f"{log.name.removesuffix('.hlog')}.{name}.hlog")
-            result.write_hlog(path, name)
-            written[name] = f"{path.parent.name}/{path.name}"
-    return written
 
 
 def with_tokens(

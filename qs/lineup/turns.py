@@ -18,8 +18,9 @@ from qs.engine import joined
 from qs.evaluate import rows
 from qs.evaluate.journal import Journal
 from qs.evaluate.judged import judged
+from qs.evaluate.measure_logs import write_logs
 from qs.evaluate.performance import Measured
-from qs.evaluate.tokens import with_tokens, write_logs
+from qs.evaluate.tokens import with_tokens
 from qs.lineup.power import power_of
 from qs.result.row import Outcome, Row
 from qs.result.verdict import TOO_SHORT, Verdict

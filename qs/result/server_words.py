@@ -122,6 +122,8 @@ def client_words(row: Row) -> str:
         of = "" if own is None else f", {percent(min(own, 1.0))} of the median response time"
         us, how = number(client.p50_ms * 1e3, 3), f" ({client.note})" if client.note else ""
         said.append(f"{us} us a round trip to a server that does nothing{how}{of}")
+    if client.cpu_us_per_event is not None:
+        said.append(f"{number(client.cpu_us_per_event)} us of CPU an event that arrives alone")
     return "; ".join(said)
 
 
@@ -262,19 +264,21 @@ def notes_of(cases: Sequence[NamedCase]) -> list[str]:
 def client_table(cases: Sequence[NamedCase]) -> Table:
     """The client's own limit beside what the case had."""
     known = [(case.name, case.row.client) for case in cases if case.row.client]
+    streams = any(client.cpu_us_per_event is not None for _, client in known)
     headings = (
         "case",
         "client's limit/s",
         "of it used",
         "CPU us a request",
+        *(("CPU us an event alone", "its limit of events/s") if streams else ()),
         "us to a server that does nothing (p50)",
         "of the response time",
         "measured",
     )
-    return Table(headings, tuple(_client_line(name, client) for name, client in known))
+    return Table(headings, tuple(_client_line(name, client, streams) for name, client in known))
 
 
-def _client_line(name: str, client: ClientEntry) -> tuple[str, ...]:
+def _client_line(name: str, client: ClientEntry, streams: bool) -> tuple[str, ...]:
     def share(value: float | int | None) -> str:
         return NOTHING if value is None else percent(value)
 
@@ -284,6 +288,7 @@ def _client_line(name: str, client: ClientEntry) -> tuple[str, ...]:
         number(client.limit_per_s, 3),
         share(client.share_of_limit),
         number(client.cpu_us),
+        *((number(client.cpu_us_per_event), number(client.events_per_s, 3)) if streams else ()),
         number(None if client.p50_ms is None else client.p50_ms * 1e3),
         share(client.share_of_response),
         f"not: {client.not_measured}" if client.not_measured else how,

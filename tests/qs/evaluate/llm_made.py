@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from qs.engine import Estimate, Histogram, IntervalRow, Measure, Measured, RunResult, WarmUpResult
+from qs.evaluate.measure_logs import write_logs
 from qs.evaluate.rows import measured
-from qs.evaluate.tokens import TokensBeside, write_logs
+from qs.evaluate.tokens import TokensBeside
 from qs.llm.asked import LlmAsked
 from qs.llm.counts import ASKED, BY_USAGE, DIFFERING, EVENTS, SHORTER
 from qs.llm.measures import MEASURES, OUTPUT

@@ -9,8 +9,9 @@ import pytest
 
 from qs.engine import ClosedLoop, Doubt, Histogram, RunPlan
 from qs.evaluate.cures import CURES
+from qs.evaluate.measure_logs import coarser, write_logs
 from qs.evaluate.rows import measured
-from qs.evaluate.tokens import TokensBeside, lengths, peak, write_logs
+from qs.evaluate.tokens import TokensBeside, lengths, peak
 from qs.llm.asked import LlmAsked
 from qs.result.logs import read_log
 from qs.result.row import Row
@@ -127,6 +128,17 @@ def test_each_measure_has_its_log(tmp_path):
     row = llm_row(result, tmp_path)
     assert row.measures["itl"].histogram == "latency/fp32-rate-50.itl.hlog"
     assert (tmp_path / row.measure_logs[0]).exists()
+
+
+def test_a_long_runs_log_has_fewer_intervals_and_the_same_values():
+    rows = llm_result().measures["itl"].intervals
+    found = coarser(rows, 25)
+    assert len(found) == 20
+    assert sum(row.completed for row in found) == sum(row.completed for row in rows)
+    assert sum(int(row.counts.sum()) for row in found) == sum(int(r.counts.sum()) for r in rows)
+    assert [row.start_s for row in found] == pytest.approx([at * 0.6 for at in range(20)])
+    assert {round(row.length_s, 6) for row in found} == {0.6}
+    assert coarser(rows) == rows
 
 
 def test_a_plan_measures_only_a_language_model():
