@@ -31,6 +31,7 @@ from qs.engine.load import (
     Stages,
 )
 from qs.engine.measures.measure import (
+    HAPPENED_NS,
     NOT_MEASURED,
     RESPONSE,
     Bound,
@@ -50,6 +51,7 @@ from qs.engine.workers.answers import UNANSWERED, look
 from qs.engine.workers.target import Target, is_async
 
 __all__ = [
+    "HAPPENED_NS",
     "NOT_MEASURED",
     "RESPONSE",
     "UNANSWERED",

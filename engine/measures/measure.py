@@ -34,7 +34,7 @@ NOT_MEASURED = -1
 HAPPENED_NS = 100_000_000
 # The measure that every request has: its response time in ns.
 RESPONSE = "response"
-# What it has beside, as columns and as parts of a reading go by.
+# Names that the columns of requests have already.
 TAKEN = frozenset((RESPONSE, *STAMPS, "outcome", "worker", *(f"{part}_ns" for part in PARTS)))
 # Requests of which all columns may be kept, and the length of a name.
 MOST_SAMPLED = 100_000

@@ -21,7 +21,7 @@ class Sample:
 
     def __init__(self, most: int, start_ns: int):
         self._most, self._start_ns = most, start_ns
-        self._shift = 0  # a cell is 2 ** this ns
+        self._shift = -1  # a cell is 2 ** this ns; below 0: each request has its own
         self._rows: Columns = {}
 
     def add(self, rows: Columns) -> Columns:
@@ -34,7 +34,10 @@ class Sample:
         order = np.lexsort([both[name] for name in reversed(_ORDER)])
         at_ns = np.maximum(both[_ORDER[0]][order] - self._start_ns, 0)
         while True:
-            first = np.unique(at_ns >> self._shift, return_index=True)[1]
+            if self._shift < 0:
+                first = np.arange(at_ns.size)
+            else:
+                first = np.unique(at_ns >> self._shift, return_index=True)[1]
             if first.size <= 2 * self._most:
                 break
             self._shift += 1

@@ -100,7 +100,7 @@ SOME = np.ones(4, "<i8").tobytes()
         changed(good=(np.array([MOST + 1], "<i8").tobytes(), SOME[:8])),
         changed(good=7),
         deeper("sampled", "others", SOME),
-        deeper("sampled", "one", SOME),
+        deeper("sampled", "one", SOME[:8]),
         deeper("sampled", "outcome", np.full(4, 9, "<i8").tobytes()),
         deeper("columns", "worker", np.ones(5, "<i8").tobytes()),
         changed(misread={"one": 7}),
