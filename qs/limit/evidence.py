@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from qs.base.scenarios import RATE
 from qs.engine import RESPONSE, Histogram
-from qs.limit.goals import GOODPUT, Goal, longest_bound_s
+from qs.limit.goals import ERRORS, GOODPUT, Goal, longest_bound_s
 from qs.limit.judging import FAILS, HOLDS, UNCLEAR, Judgement, judge
 from qs.limit.trial import Trial
 
@@ -143,6 +143,11 @@ class TrialEvidence:
             return Verdict(UNCLEAR, "a long backlog was left at the end")
         above = self._above(rate)
         for goal in self.goals:
+            if goal.implied and goal.name == ERRORS:
+                # Nobody asked for it: it is enough that it does.
+                if not self.judgement(goal, rate).met:
+                    return Verdict(UNCLEAR, str(goal))
+                continue
             if not any(
                 self.judgement(goal, *above[:count]).verdict(self.confidence) == HOLDS
                 for count in range(1, len(above) + 1)
@@ -156,7 +161,14 @@ class TrialEvidence:
         """
         if not self.at(rate) or self.overrun(rate) or self.backlog(rate) > DOUBTFUL:
             return 1.0
-        return max(self.judgement(goal, rate).by_chance_holds for goal in self.goals)
+        chances = [
+            float(not judged.met)
+            if goal.implied and goal.name == ERRORS
+            else judged.by_chance_holds
+            for goal in self.goals
+            for judged in (self.judgement(goal, rate),)
+        ]
+        return max(chances)
 
     def _above(self, rate: float) -> list[float]:
         return [other for other in self.rates if rate <= other <= rate * REACH]

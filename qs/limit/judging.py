@@ -34,6 +34,7 @@ from qs.limit.counts import BatchCounts, Waits
 from qs.limit.goals import ERRORS, Goal
 
 HOLDS, FAILS, UNCLEAR = "holds", "fails", "unclear"
+JITTER = 0.01
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def judge(
     worth = shown
     if goal.name != ERRORS:
         waits = [waits for of_rate in rates for _, waits in of_rate]
-        worth = min(shown, effective(requests, *_crowding_of(waits), two_sided))
+        worth = min(shown, effective(requests, *_crowding_of(waits, goal.allowed), two_sided))
     return Judgement(
         goal,
         int(requests),
@@ -124,13 +125,17 @@ def judge(
     )
 
 
-def _crowding_of(waits: Sequence[Waits]) -> tuple[float, int]:
+def _crowding_of(waits: Sequence[Waits], bound: int | None) -> tuple[float, int]:
     """How much more the batches of response times vary than independent ones would, each trial
-    around its own mean; and the number of batches.
+    around its own mean; and the number of batches. What varies by less than JITTER of the bound, or
+    where there is none of the mean, is as good as constant: nothing crowds in it.
     """
-    alone = sum(each.variance_ns2 * float(each.answered.sum()) for each in waits)
+    count = sum(float(each.answered.sum()) for each in waits)
+    total = sum(float(each.total_ns.sum()) for each in waits)
+    jitter = count * (JITTER * (bound or (total / count if count else 0.0))) ** 2
+    alone = sum(each.variance_ns2 * float(each.answered.sum()) for each in waits) + jitter
     spread = spread_of([[(each.total_ns, each.answered)] for each in waits])
-    return (spread.variance / alone if alone > 0 else 1.0), spread.batches
+    return ((spread.variance + jitter) / alone if alone > 0 else 1.0), spread.batches
 
 
 def _judge_mean(

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from qs.base.scenarios import RATE
+from qs.base.scenarios import CONCURRENCY, RATE
 from qs.base.words import number, percent
 from qs.limit.claims import Look
 from qs.limit.evidence import TrialEvidence
@@ -19,10 +19,10 @@ from qs.limit.settings import LimitSettings
 from qs.limit.stability import unstable
 from qs.limit.trial import CONFIRM, Trial, load_words
 
-LOWEST_FAILS = "even the lowest rate fails"
-NOTHING_FAILS = "no rate up to the highest tried fails"
-UNCLEAR_YET = "no rate was shown to hold before the search ended"
-NOT_CONFIRMED = "no rate was shown to hold with the confidence asked for before the search ended"
+LOWEST_FAILS = "even the lowest {} fails"
+NOTHING_FAILS = "no {} up to the highest tried fails"
+UNCLEAR_YET = "no {} was shown to hold before the search ended"
+NOT_CONFIRMED = "no {} was shown to hold with the confidence asked for before the search ended"
 CURVE_PERCENTILES = (50.0, 90.0, 99.0, 99.9)
 
 
@@ -218,20 +218,21 @@ def _reason(
     evidence: TrialEvidence, rate: float | None, fails: float | None, confirmed: bool
 ) -> str | None:
     rates, over = evidence.rates, evidence.over
+    what = "number of users" if over == CONCURRENCY else "rate"
     if rate is None:
         if not rates:
             return "no trial said anything about the target"
         verdict = evidence.verdict(rates[0])
         if verdict.kind == FAILS:
-            return f"{LOWEST_FAILS}: {load_words(over, rates[0])} ({verdict.why})"
-        return f"{UNCLEAR_YET}; {_needed(evidence)}"
+            return f"{LOWEST_FAILS.format(what)}: {load_words(over, rates[0])} ({verdict.why})"
+        return f"{UNCLEAR_YET.format(what)}; {_needed(evidence)}"
     if not confirmed:
-        return f"{NOT_CONFIRMED}; {_needed(evidence)}"
+        return f"{NOT_CONFIRMED.format(what)}; {_needed(evidence)}"
     if fails is None:
         unclear = next((other for other in rates if other > rate), None)
         if unclear is not None:
-            return f"no rate was shown to fail; {load_words(over, unclear)} stayed unclear"
-        return f"{NOTHING_FAILS}: {load_words(over, rates[-1])}"
+            return f"no {what} was shown to fail; {load_words(over, unclear)} stayed unclear"
+        return f"{NOTHING_FAILS.format(what)}: {load_words(over, rates[-1])}"
     return None
 
 

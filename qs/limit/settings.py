@@ -190,7 +190,7 @@ class LimitSettings:
     def first_look_s(self, goals: Iterable[Goal], rate: float) -> float:
         """How long the first trial at a rate lasts."""
         goals = tuple(goals)
-        shares = [goal.share for goal in goals if goal.share and not goal.many]
+        shares = [goal.share for goal in goals if goal.share and not (goal.many or goal.implied)]
         per_s = rate / (self.request_s or 1.0) if self.over == CONCURRENCY else rate
         enough = FIRST_LOOK / min(shares, default=0.01) / per_s
         return min(

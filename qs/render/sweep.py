@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from qs.base.console import open_table
+from qs.base.scenarios import CONCURRENCY
 from qs.base.words import half_width, number
 from qs.limit import Goal, parse_goals
 from qs.limit.judging import FAILS, HOLDS, UNCLEAR
@@ -24,6 +25,8 @@ WIDE = 110
 DISPENSABLE = {"mean_ms", "p90_ms"}
 NS_PER_MS = 1e6
 BAR, SHORT_BAR = 20, 10
+# Of a language model: tokens/s of all users and of the median one, and requests/s that were good.
+TOKENS = (("tokens/s", "output_per_s"), ("per user", "user_per_s"), ("good/s", "good_per_s"))
 COLOURS = {HOLDS: "green", UNCLEAR: "yellow", FAILS: "red"}
 
 
@@ -86,33 +89,44 @@ def limit_table(limit: LimitEntry, wide: bool = True) -> Table:
     from rich.text import Text
 
     goals = parse_goals(limit.goals)
-    bounded = next((goal for goal in goals if goal.bound_ns is not None), None)
+    bounded = next((goal for goal in goals if goal.time_ns and not goal.of_each), None)
     times = _times(limit.curve, goals)
     room = BAR if wide else SHORT_BAR
     made = open_table(limit.sentence)
-    for heading in ("rate/s", "answered/s", *(f"{name} ms" for name in times), "verdict"):
+    users = limit.over == CONCURRENCY
+    loads = ["users", "requests/s"] if users else ["rate/s", "answered/s"]
+    tokens = [
+        (heading, name)
+        for heading, name in TOKENS
+        if any(getattr(point, name) is not None for point in limit.curve)
+    ][: None if wide else 2]
+    headings = [*loads, *(f"{name} ms" for name in times), *(heading for heading, _ in tokens)]
+    for heading in (*headings, "verdict"):
         made.add_column(heading, justify="right", no_wrap=True)
     if bounded is not None:
         half = f"{bounded.name} (half: {bounded})" if wide else "half: bound"
         made.add_column(half, no_wrap=True)
     for point in limit.curve:
-        mark = " <" if point.rate_per_s == limit.rate_per_s else ""
+        most = point.users == limit.users if users else point.rate_per_s == limit.rate_per_s
+        mark = " <" if most else ""
         found = [point.times_ns.get(name) for name in times]
         cells = [number(None if ns is None else ns / NS_PER_MS) for ns in found]
         verdict = Text(point.verdict + mark, style=COLOURS.get(point.verdict, ""))
         bar = [Bar(1.0, 0.0, _filled(point, bounded), width=room)] if bounded else []
-        made.add_row(number(point.rate_per_s), number(point.answered_per_s), *cells, verdict, *bar)
+        cells += [number(getattr(point, name)) for _, name in tokens]
+        load = number(point.users) if users else number(point.rate_per_s)
+        made.add_row(load, number(point.answered_per_s), *cells, verdict, *bar)
     return made
 
 
 def _times(curve: Sequence[CurvePoint], goals: Sequence[Goal]) -> list[str]:
-    """The response times that are shown: median, p99, and what is bounded."""
-    wanted = {"p50", "p99", *(goal.name for goal in goals if goal.bound_ns is not None)}
+    """The times that are shown: median and p99 of the response time, and what is bounded."""
+    wanted = {"p50", "p99", *(goal.name for goal in goals if goal.time_ns)}
     return [name for name in (curve[0].times_ns if curve else ()) if name in wanted]
 
 
 def _filled(point: CurvePoint, goal: Goal) -> float:
     time_ns = point.times_ns.get(goal.name)
-    if not time_ns or time_ns < 0 or not goal.bound_ns:
+    if not time_ns or time_ns < 0 or not goal.time_ns:
         return 0.0
-    return min(max((math.log10(time_ns / goal.bound_ns) + 1) / 2, 0.0), 1.0)
+    return min(max((math.log10(time_ns / goal.time_ns) + 1) / 2, 0.0), 1.0)
