@@ -30,7 +30,7 @@ OWN = ("repeats", "duration", "budget", "slo_budget", "over", "resume")
 # Of a language model behind an API, whose requests take seconds and whose axis are the users: what
 # is swept where nobody says otherwise.
 ENDPOINT = "OPENAI"
-OF_ENDPOINTS = {"repeats": 1, "duration": 10.0, "slo_budget": 300.0}
+OF_ENDPOINTS = {"repeats": 1, "duration": 10.0, "slo_budget": 600.0}
 USERS = {RATE: (1, 2, 4, 8, 16), CONCURRENCY: (1,)}
 AXES = ("clients", "instances", "intra_op_threads", "pool")
 ANEW = (*AXES, "batch_sizes", "tags", "slo")

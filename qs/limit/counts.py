@@ -17,6 +17,7 @@ from qs.limit.goals import GOODPUT, Goal, of_each_request, of_the_run
 
 # Batches in a trial at most. Neighbours that turn out to be correlated are merged when judged.
 BATCHES = 40
+JITTER = 0.01
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,9 @@ class Waits:
             return 0.0
         return max(self.squares_ns2 / count - (float(self.total_ns.sum()) / count) ** 2, 0.0)
 
-    @property
-    def crowding(self) -> float:
-        """How much more the batches vary than independent values would."""
-        alone = self.variance_ns2 * float(self.answered.sum())
-        return spread_of([[(self.total_ns, self.answered)]]).variance / alone if alone > 0 else 1.0
+    def of(self, times: float) -> Waits:
+        """Of values that are so many times as large."""
+        return Waits(self.answered, self.total_ns * times, self.squares_ns2 * times**2)
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -72,6 +71,19 @@ class Waits:
     def from_dict(plain: dict[str, Any]) -> Waits:
         answered, total = (np.array(plain[name], np.float64) for name in ("answered", "total_ns"))
         return Waits(answered, total, float(plain["squares_ns2"]))
+
+
+def crowding(waits: Sequence[Waits], bound: float | None) -> tuple[float, int]:
+    """How much more the batches of response times vary than independent ones would, each trial
+    around its own mean; and the number of batches. What varies by less than JITTER of the bound, or
+    where there is none of the mean, is as good as constant: nothing crowds in it.
+    """
+    count = sum(float(each.answered.sum()) for each in waits)
+    total = sum(float(each.total_ns.sum()) for each in waits)
+    jitter = count * (JITTER * (bound or (total / count if count else 0.0))) ** 2
+    alone = sum(each.variance_ns2 * float(each.answered.sum()) for each in waits) + jitter
+    spread = spread_of([[(each.total_ns, each.answered)] for each in waits])
+    return ((spread.variance + jitter) / alone if alone > 0 else 1.0), spread.batches
 
 
 @dataclass(frozen=True)
@@ -99,6 +111,26 @@ class Recorded:
     # requests that kept all bounds, in each of `intervals`; empty: it was not counted
     good: Sequence[int] = ()
 
+    def since(self, warm_s: float) -> Recorded:
+        """Without the intervals that began before."""
+        if warm_s <= 0:
+            return self
+
+        def later(rows: Sequence[IntervalRow]) -> list[IntervalRow]:
+            return [row for row in rows if row.start_s >= warm_s * (1 - 1e-9)]
+
+        good = [
+            count
+            for count, row in zip(self.good, self.intervals)
+            if row.start_s >= warm_s * (1 - 1e-9)
+        ]
+        measures = {name: later(rows) for name, rows in self.measures.items()}
+        return Recorded(later(self.intervals), measures, good)
+
+    def failed_before(self, warm_s: float) -> int:
+        """Requests that failed in the intervals before."""
+        return sum(row.errors for row in self.intervals if row.start_s < warm_s * (1 - 1e-9))
+
     @staticmethod
     def of(result: RunResult) -> Recorded:
         measures = {name: each.intervals for name, each in result.measures.items()}
@@ -106,19 +138,23 @@ class Recorded:
 
 
 def counted(
-    goals: Sequence[Goal], recorded: Recorded, failed: int, duration_s: float
+    goals: Sequence[Goal], recorded: Recorded, failed: int, duration_s: float, warm_s: float = 0.0
 ) -> tuple[dict[str, BatchCounts], Waits, dict[str, Waits]]:
     """The counts by the names of the goals that are judged by all requests, the waits, and those of
     the other measures that are bounded. `failed` are all failures, those of no interval included.
+    What ended before `warm_s` does not count.
     """
+    recorded, failed = recorded.since(warm_s), failed - recorded.failed_before(warm_s)
     rows = recorded.intervals
     inside = sum(row.start_s < duration_s * (1 - 1e-9) for row in rows)
     count = max(min(inside, BATCHES), 1)
     length_s = rows[0].length_s if rows else duration_s
 
+    first_s = rows[0].start_s if rows else 0.0
+
     def batches(of: Sequence[IntervalRow]) -> np.ndarray:
         # What was answered after the last request had fallen due belongs to the last batch.
-        at = [round(row.start_s / length_s) if length_s > 0 else 0 for row in of]
+        at = [round((row.start_s - first_s) / length_s) if length_s > 0 else 0 for row in of]
         return np.array([min(each * count // max(inside, 1), count - 1) for each in at], np.int64)
 
     failures = np.bincount(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from qs.base.errors import Fault, Faults
@@ -102,7 +102,7 @@ class Goal:
     @property
     def at_least(self) -> bool:
         """Whether more is better."""
-        return self.name == GOODPUT or BY_NAME.get(self.measure, _RESPONSE).more_is_better
+        return self.name == GOODPUT or more_is_better(self.measure)
 
     @property
     def many(self) -> bool:
@@ -211,9 +211,8 @@ def longest_bound_s(goals: Iterable[Goal]) -> float:
     return max((goal.time_ns or 0 for goal in goals), default=0) / 1e9
 
 
-def waiting_is_bounded(goals: Sequence[Goal]) -> bool:
-    """Whether a bound on a response time says how long a request may wait in all."""
-    return any(goal.bound_ns is not None for goal in goals)
+def more_is_better(measure: str) -> bool:
+    return BY_NAME.get(measure, _RESPONSE).more_is_better
 
 
 def _goal(text: str) -> Goal | Fault:

@@ -30,11 +30,10 @@ from qs.engine.statistics import (
     spread_of,
     student,
 )
-from qs.limit.counts import BatchCounts, Waits
-from qs.limit.goals import ERRORS, Goal
+from qs.limit.counts import BatchCounts, Waits, crowding
+from qs.limit.goals import ERRORS, GOODPUT, Goal
 
 HOLDS, FAILS, UNCLEAR = "holds", "fails", "unclear"
-JITTER = 0.01
 
 
 @dataclass(frozen=True)
@@ -113,7 +112,12 @@ def judge(
     worth = shown
     if goal.name != ERRORS:
         waits = [waits for of_rate in rates for _, waits in of_rate]
-        worth = min(shown, effective(requests, *_crowding_of(waits, goal.allowed), two_sided))
+        worth = min(
+            shown,
+            effective(
+                requests, *crowding(waits, 1.0 if goal.name == GOODPUT else goal.allowed), two_sided
+            ),
+        )
     return Judgement(
         goal,
         int(requests),
@@ -123,19 +127,6 @@ def judge(
         at_least(value * shown, shown, goal.share),
         math.sqrt(max(value * (1 - value), 1e-12) / worth),
     )
-
-
-def _crowding_of(waits: Sequence[Waits], bound: int | None) -> tuple[float, int]:
-    """How much more the batches of response times vary than independent ones would, each trial
-    around its own mean; and the number of batches. What varies by less than JITTER of the bound, or
-    where there is none of the mean, is as good as constant: nothing crowds in it.
-    """
-    count = sum(float(each.answered.sum()) for each in waits)
-    total = sum(float(each.total_ns.sum()) for each in waits)
-    jitter = count * (JITTER * (bound or (total / count if count else 0.0))) ** 2
-    alone = sum(each.variance_ns2 * float(each.answered.sum()) for each in waits) + jitter
-    spread = spread_of([[(each.total_ns, each.answered)] for each in waits])
-    return ((spread.variance + jitter) / alone if alone > 0 else 1.0), spread.batches
 
 
 def _judge_mean(

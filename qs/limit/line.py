@@ -15,9 +15,10 @@ from statistics import NormalDist
 
 import numpy as np
 
+from qs.engine import Histogram
 from qs.engine.statistics import at_most
 from qs.limit.evidence import TrialEvidence
-from qs.limit.goals import ERRORS, Goal
+from qs.limit.goals import ERRORS, GOODPUT, Goal, more_is_better
 
 # Excess within which a line stands in for the curve: from a thirtieth of the bound's share to ten
 # times it.
@@ -180,8 +181,14 @@ def excess_of(evidence: TrialEvidence, goal: Goal, rate: float) -> tuple[float, 
         return -FAR, FAR  # as long as nothing fails, nobody knows when something will
     if not goal.share:
         return FAR, VAGUE
-    if goal.allowed is not None and not goal.at_least and seen < SEEN:
-        tail = _by_tail(evidence, goal, rate, judged.effective)
+    timed = goal.name == GOODPUT or goal.allowed is not None and not goal.at_least
+    if timed and seen < SEEN:
+        tails = [
+            tail
+            for measure, bound in _bounds(evidence, goal, rate).items()
+            if (tail := _by_tail(evidence.values(rate, measure), goal, bound, judged.effective))
+        ]
+        tail = max(tails, default=None)
         if tail is not None:
             return tail
         if not seen:
@@ -191,14 +198,21 @@ def excess_of(evidence: TrialEvidence, goal: Goal, rate: float) -> tuple[float, 
     )
 
 
+def _bounds(evidence: TrialEvidence, goal: Goal, rate: float) -> dict[str, int]:
+    """The measures whose tails tell of a goal, with their bounds."""
+    if goal.name != GOODPUT:
+        return {goal.measure: goal.allowed or 0}
+    found = evidence.at(rate)[0].bounds
+    return {name: bound for name, bound in found.items() if not more_is_better(name)}
+
+
 def _by_tail(
-    evidence: TrialEvidence, goal: Goal, rate: float, effective: float
+    values: Histogram, goal: Goal, bound: int, effective: float
 ) -> tuple[float, float] | None:
     """The share over a bound by an exponential tail, drawn through the response times that a larger
     and a smaller share of the requests exceed.
     """
-    values = evidence.values(rate, goal.measure)
-    if not values.count or goal.share is None or goal.allowed is None:
+    if not values.count or goal.share is None:
         return None
     few = max(goal.share, SEEN / max(effective, 1.0))
     many = min(10 * few, 0.5)
@@ -207,5 +221,5 @@ def _by_tail(
     reached, begun = (values.percentile_ns(100 * (1 - share)) for share in (few, many))
     if reached <= begun:
         return None
-    share = math.log(few) - (goal.allowed - reached) * math.log(many / few) / (reached - begun)
+    share = math.log(few) - (bound - reached) * math.log(many / few) / (reached - begun)
     return max(min(share, 0.0) - math.log(goal.share), -FAR), 1.5 / math.sqrt(effective * few)

@@ -35,6 +35,8 @@ SEARCH_SHARE, CONFIRM_SHARE = 0.3, 0.92
 # The next rate is at most FURTHER times beyond those measured; closer than CLOSE to one of them it
 # is no longer a first look; a bracket this WIDE is narrowed by at least a fifth.
 FURTHER, CLOSE, WIDE = 2.0, 1.06, 1.15
+# Beyond what a server was seen to serve in closed loop, steps are this small.
+BEYOND = 1.1
 # With so small a part of what is allowed over the bound, as a logarithm, a rate is far from the
 # limit.
 AT_EASE = -1.0
@@ -109,8 +111,9 @@ class _Search:
         """
         settings, evidence = self._settings, self._evidence
         rate: float | None = self._ladder.start
+        climbing = True
         while rate is not None:
-            seconds = settings.first_look_s(self._goals, rate)
+            seconds = settings.first_look_s(self._stated, rate, not climbing)
             # A short look is enough at first; near the edge a longer one is worth its time.
             if any(1 / CLOSE <= other / rate <= CLOSE for other in evidence.rates):
                 worth = min((line.edge_error for line in lines_of(evidence)), default=1.0)
@@ -119,7 +122,9 @@ class _Search:
                 )
             if not await self._measure(SEARCH, rate, seconds, SEARCH_SHARE):
                 return
-            rate = self._climb() or self._unknown_edge()
+            rate = self._climb()
+            climbing = rate is not None
+            rate = rate or self._unknown_edge()
             if rate is None:
                 rate = self._next(self._left_s(CONFIRM_SHARE))
                 if rate is not None and rate == evidence.holds:
@@ -136,8 +141,10 @@ class _Search:
         ):
             return None
         hint = self._settings.hint_per_s or 0.0
-        # Never far beyond what was seen to hold: behind the limit may be a cliff.
-        step = min(FURTHER, 1.05 * hint / highest) if highest < 0.95 * hint else FURTHER
+        # Never far beyond what was seen to hold: behind the limit may be a cliff, and what a server
+        # was seen to serve is about where it is.
+        step = FURTHER if self._settings.request_s is None or not hint else BEYOND
+        step = min(FURTHER, 1.05 * hint / highest) if highest < 0.95 * hint else step
         rate = self._ladder.rung(min(highest * step, self._ladder.highest))
         return rate if rate > highest else None
 
@@ -287,7 +294,7 @@ class _Search:
                 (trial.rate_per_s for trial in self._trials if collapsed(trial)), default=math.inf
             ):
                 return
-            seconds = self._settings.first_look_s(self._goals, each)
+            seconds = self._settings.first_look_s(self._stated, each)
             if rate < each <= rate * NEXT and self._evidence.fails is None:
                 # Long enough to show that it fails: the upper end of the bracket.
                 seconds = self._settings.longest_point_s

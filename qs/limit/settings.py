@@ -15,6 +15,7 @@ from qs.base.errors import Fault, Faults
 from qs.base.scenarios import CONCURRENCY, RATE
 from qs.base.words import span
 from qs.limit.goals import Goal, longest_bound_s
+from qs.limit.trial import WARM_REQUESTS
 
 # How many requests may miss the strictest goal in the first look at a rate: with 150 for p99 the
 # tail of the response times can be seen.
@@ -22,10 +23,14 @@ FIRST_LOOK = 1.5
 # A queue whose waits come near a bound has a memory of that length; a trial lasts at least this
 # many times the longest bound.
 BOUNDS_A_TRIAL = 20
+# Users wait for each other and make no queue longer than they are.
+BOUNDS_OF_USERS = 5
 # A trial lasts at least this long, unless the budget has no room for so many of them: shorter ones
 # show caches that fill and a scheduler at work.
 LEAST_S, LEAST_TRIALS = 1.0, 20
 SEARCH = "the search for a limit"
+# Of several loads one is clearly shown to hold if chance makes it so many times less often.
+TELLING = 10
 # Where the search begins: at this share of what the target does in closed loop.
 FIRST = 0.7
 NO_HINT_PER_S = 10.0
@@ -187,16 +192,23 @@ class LimitSettings:
         highest = self.highest_per_s or start * (100 if self.hint_per_s else 100_000)
         return Ladder(lowest, start, highest, math.log1p(self.resolution))
 
-    def first_look_s(self, goals: Iterable[Goal], rate: float) -> float:
-        """How long the first trial at a rate lasts."""
+    def first_look_s(self, goals: Iterable[Goal], rate: float, telling: bool = False) -> float:
+        """How long the first trial at a rate lasts; one that is `telling`, where requests are few
+        and long, as long as it takes to show clearly that the goals hold.
+        """
         goals = tuple(goals)
         shares = [goal.share for goal in goals if goal.share and not (goal.many or goal.implied)]
-        per_s = rate / (self.request_s or 1.0) if self.over == CONCURRENCY else rate
+        per_s, memory = rate, BOUNDS_A_TRIAL
+        if self.over == CONCURRENCY:
+            per_s, memory = rate / (self.request_s or 1.0), BOUNDS_OF_USERS
         enough = FIRST_LOOK / min(shares, default=0.01) / per_s
-        return min(
-            max(self.shortest_s, BOUNDS_A_TRIAL * longest_bound_s(goals), enough),
-            self.longest_point_s,
-        )
+        if telling and self.request_s is not None:
+            needed = math.log((1 - self.confidence) / TELLING) / math.log1p(
+                -min(shares, default=0.01)
+            )
+            enough = max(enough, needed / per_s)
+        seconds = max(self.shortest_s, memory * longest_bound_s(goals), enough)
+        return min(seconds + WARM_REQUESTS * (self.request_s or 0.0), self.longest_point_s)
 
     def to_dict(self) -> dict[str, Any]:
         return dict(vars(self))

@@ -5,10 +5,10 @@ being told that.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import combinations
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from qs.base.words import number, percent
+from qs.base.words import percent
 from qs.engine.statistics import share_interval
 from qs.limit.evidence import TrialEvidence
 from qs.limit.goals import Goal
@@ -19,57 +19,63 @@ from qs.limit.trial import Trial, load_words
 RISK = 0.01
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """One goal in one trial: the share that missed it, and how many requests that is worth."""
+
+    trial: Trial
+    share: float
+    worth: float
+
+
 def unstable(evidence: TrialEvidence, over: str) -> str:
-    """What shows that the target changed between two trials at the same load, by more than chance:
-    the pair that differs most, in words; empty if none does.
+    """What shows that the target changed between two trials, by more than chance: one kept a bound,
+    and the other did not at no more load. The pair that differs most, in words; empty if none does.
     """
-    pairs = list(_pairs(evidence))
+    shared = [goal for goal in evidence.goals if goal.share]  # of a mean, no share tells
+    pairs = [(goal, *pair) for goal in shared for pair in _pairs(goal, evidence)]
     found: tuple[float, str] = (0.0, "")
-    for goal, one, other in pairs:
-        gap, words = _apart(evidence, goal, one, other, RISK / len(pairs), over)
-        found = max(found, (gap, words))
+    for goal, held, failed in pairs:
+        gap = _gap(held, failed, RISK / len(pairs))
+        if gap > found[0]:
+            found = gap, _said(goal, held, failed, over)
     return found[1]
 
 
-def _pairs(evidence: TrialEvidence) -> Iterator[tuple[Goal, Trial, Trial]]:
-    for goal in evidence.goals:
-        if not goal.share:  # a mean, or nothing may fail
-            continue
-        for rate in evidence.rates:
-            for one, other in combinations(evidence.at(rate), 2):
-                yield goal, one, other
+def _pairs(goal: Goal, evidence: TrialEvidence) -> Iterator[tuple[_Seen, _Seen]]:
+    """Trials that held a goal, each with those that did not at no more load."""
+    seen = list(_seen(goal, evidence))
+    for held in seen:
+        for failed in seen:
+            if (
+                failed.trial.rate_per_s <= held.trial.rate_per_s
+                and held.share <= (goal.share or 0.0) < failed.share
+            ):
+                yield held, failed
 
 
-def _apart(
-    evidence: TrialEvidence, goal: Goal, one: Trial, other: Trial, risk: float, over: str
-) -> tuple[float, str]:
-    """How far the intervals of the two shares that missed the goal are apart, if one holds the goal
-    and the other does not; 0.0 if they overlap.
-    """
-    seen = [
-        TrialEvidence(evidence.goals, evidence.confidence, [trial]).judgement(
-            goal, trial.rate_per_s
-        )
-        for trial in (one, other)
-    ]
-    shares = [(each.value, each.effective) for each in seen]
-    if any(value is None for value, _ in shares):
-        return 0.0, ""
-    (low, high) = sorted(
-        ((value or 0.0, worth, trial) for (value, worth), trial in zip(shares, (one, other))),
-        key=lambda each: each[0],
-    )
-    allowed = goal.share or 0.0
-    if not low[0] <= allowed < high[0]:
-        return 0.0, ""
-    at_least = share_interval(high[0], high[1], risk / 2)[0]
-    gap = at_least - share_interval(low[0], low[1], risk / 2)[1]
-    if gap <= 0.0:
-        return 0.0, ""
-    load = load_words(over, one.rate_per_s)
+def _seen(goal: Goal, evidence: TrialEvidence) -> Iterator[_Seen]:
+    trials: Sequence[Trial] = [trial for trial in evidence.trials if trial.valid]
+    for trial in trials:
+        alone = TrialEvidence(evidence.goals, evidence.confidence, [trial])
+        judged = alone.judgement(goal, trial.rate_per_s)
+        if judged.value is not None:
+            yield _Seen(trial, judged.value, judged.effective)
+
+
+def _gap(held: _Seen, failed: _Seen, risk: float) -> float:
+    """How far the intervals of the two shares are apart; below 0 if they overlap."""
+    least = share_interval(failed.share, failed.worth, risk / 2)[0]
+    return least - share_interval(held.share, held.worth, risk / 2)[1]
+
+
+def _said(goal: Goal, held: _Seen, failed: _Seen, over: str) -> str:
     missed = "failed" if goal.allowed is None else "missed it"
-    return gap, (
-        f"at {load} {goal} held in trial {number(low[2].number + 1)}, where {percent(low[0])} "
-        f"{missed}, and not in trial {number(high[2].number + 1)}, where {percent(high[0])} did: "
-        "the target or the machine changes over time, and a limit is one of its moments"
+    high, low = (load_words(over, each.trial.rate_per_s) for each in (held, failed))
+    there = "at the same load" if high == low else f"at {low}"
+    return (
+        f"at {high} {goal} held in trial {held.trial.number + 1}, where {percent(held.share)} "
+        f"{missed}, and {there} not in trial {failed.trial.number + 1}, where "
+        f"{percent(failed.share)} did: the target or the machine changes over time, and a limit is "
+        "one of its moments"
     )

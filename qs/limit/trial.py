@@ -18,20 +18,31 @@ from qs.base.words import counted as counted_words
 from qs.base.words import number as in_figures
 from qs.engine import RESPONSE, Ending, ErrorKind, Histogram, RunResult
 from qs.engine.statistics import at_least
-from qs.limit.counts import BatchCounts, Recorded, Values, Waits, counted, decoded, encoded
-from qs.limit.goals import ERRORS, GOODPUT, Goal, longest_bound_s
+from qs.limit.counts import (
+    BatchCounts,
+    Recorded,
+    Values,
+    Waits,
+    counted,
+    crowding,
+    decoded,
+    encoded,
+)
+from qs.limit.goals import ERRORS, GOODPUT, Goal, longest_bound_s, of_each_request
 from qs.llm.measures import DECODE_RATE, OUTPUT
 
 SEARCH, CONFIRM, CURVE = "search", "confirm", "curve"
 # A trial is recorded in this many intervals, which the batches are made of.
 INTERVALS = 40
 WINDOW_S = 0.1  # of the engine's count of what happened
+# A trial begins with so many times a request's usual length that do not count.
+WARM_REQUESTS = 2
 # How often a request of its usual length fits into the drain.
 LONGEST_REQUEST = 4
 # A trial beyond what the target can do ends when so many more requests are in flight than are
 # served and may wait: this many standard deviations of the arrivals, but not more than the target
 # works off in so long.
-FAR_BEHIND, FEWEST_BEHIND, MOST_WAIT_S = 8.0, 8, 10.0
+FAR_BEHIND, FEWEST_BEHIND, MOST_WAIT_S = 6.0, 8, 5.0
 # A trial ends when so many requests failed as one whose share is allowed shows once in a thousand,
 # and FEWEST_FAILED at least.
 SURELY, FEWEST_FAILED = 0.001, 10
@@ -86,6 +97,11 @@ class TrialPlan:
         )
 
     @property
+    def warm_s(self) -> float:
+        """How long nothing counts: a load that has just begun finds the target at ease."""
+        return min(WARM_REQUESTS * self.request_s, self.duration_s / 3)
+
+    @property
     def users(self) -> int:
         return round(self.rate_per_s)
 
@@ -101,7 +117,8 @@ class TrialPlan:
         """With more requests than this in flight the target does not keep up, and the trial is
         over: nobody learns anything from a server that works off its queue for minutes.
         """
-        own = 2 * self.rate_per_s * (self.request_s + longest_bound_s(self.goals))
+        served = min(self.rate_per_s, self.served_per_s or math.inf)
+        own = 2 * served * (self.request_s + longest_bound_s(self.goals))
         behind = FAR_BEHIND * math.sqrt(max(self.planned, 1.0))
         if self.served_per_s:
             behind = min(behind, self.served_per_s * MOST_WAIT_S)
@@ -158,6 +175,8 @@ class Trial:
     collapse: str = ""
     # Of the other measures that are bounded, by their names.
     measures: dict[str, Values] = field(repr=False, compare=False, default_factory=dict)
+    # What a good request keeps, by measure.
+    bounds: dict[str, int] = field(repr=False, compare=False, default_factory=dict)
     # For curves, as far as they are known: tokens/s, those of the median user, good requests/s.
     figures: dict[str, float] = field(repr=False, compare=False, default_factory=dict)
 
@@ -198,12 +217,15 @@ class Trial:
 
     def waits_of(self, goal: Goal) -> Waits:
         """What shows how the requests that miss a goal crowd; of goodput the values that crowd the
-        most among those that are bounded.
+        most among those that are bounded, as shares of their bounds.
         """
         if goal.name != GOODPUT:
-            return self.waits if goal.measure == RESPONSE else self.measures[goal.measure].waits
-        bounded = [self.waits, *(each.waits for each in self.measures.values())]
-        return max(bounded, key=lambda waits: waits.crowding)
+            return self._waits(goal.measure)
+        bounded = [self._waits(name).of(1.0 / bound) for name, bound in self.bounds.items()]
+        return max(bounded, key=lambda waits: crowding((waits,), 1.0)[0], default=self.waits)
+
+    def _waits(self, measure: str) -> Waits:
+        return self.waits if measure == RESPONSE else self.measures[measure].waits
 
     @staticmethod
     def of(plan: TrialPlan, result: RunResult) -> Trial:
@@ -247,7 +269,8 @@ class Trial:
         """From what was recorded; `histograms` of measures by name."""
         nothing = () if completed + failed else ("no request fell due",)
         lasted_s = plan.duration_s if cut_s is None else cut_s
-        tallies, waits, others = counted(plan.goals, recorded, failed, lasted_s)
+        warm_s = plan.warm_s if cut_s is None else 0.0
+        tallies, waits, others = counted(plan.goals, recorded, failed, lasted_s, warm_s)
         return Trial(
             number=plan.number,
             phase=plan.phase,
@@ -270,6 +293,7 @@ class Trial:
                 name: Values(each, histograms.get(name, Histogram()))
                 for name, each in others.items()
             },
+            bounds={goal.measure: goal.allowed or 1 for goal in of_each_request(plan.goals)},
             figures=dict(figures),
         )
 
@@ -318,7 +342,7 @@ _PLAIN = (
     "failed",
     "backlog",
 )
-_MORE = ("over", "cut_s", "collapse", "figures")
+_MORE = ("over", "cut_s", "collapse", "bounds", "figures")
 
 
 def _collapse(plan: TrialPlan, result: RunResult) -> str:
