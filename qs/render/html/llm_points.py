@@ -33,6 +33,8 @@ WAITING, PREFILL, DECODE, FAILED, WHOLE = (
 )
 PHASES = (WAITING, PREFILL, DECODE, WHOLE, FAILED)
 WITHIN = {True: "within the bounds", False: "beyond them", None: "not told"}
+# Tokens that come together have no time between them, and a logarithmic axis has no 0.
+LEAST_MS = 0.01
 DRAWN_LENGTHS, SERVED_LENGTHS = "as drawn", "as served"
 
 
@@ -47,7 +49,10 @@ def measure_points(cases: Sequence[NamedCase], log_of: LogOf) -> list[Point]:
             if log is None or name == "event_gap" and _alike(case.row):
                 continue
             points = percentile_points([case], _reading(log_of, log), len(shown) * len(DRAWN))
-            found += [{**point, "measure": NAMES[name]} for point in points]
+            found += [
+                {**point, "ms": max(point["ms"], LEAST_MS), "measure": NAMES[name]}
+                for point in points
+            ]
     return found
 
 

@@ -67,6 +67,13 @@ def test_every_measure_has_a_curve_from_its_own_log(story):
     assert llm_points.measure_points(story.cases, lambda name: None) == []
 
 
+def test_tokens_that_come_together_leave_the_logarithmic_axis_whole(story, monkeypatch):
+    gaps = [{"case": "c", "x": x, "p": 0.0, "ms": ms, "few": False} for x, ms in ((1, 0.0), (2, 5))]
+    monkeypatch.setattr(llm_points, "percentile_points", lambda *_: gaps)
+    points = llm_points.measure_points(story.cases, lambda name: "")
+    assert {each["ms"] for each in points} == {llm_points.LEAST_MS, 5}
+
+
 def test_a_request_is_drawn_by_what_became_of_it():
     sample = [
         RequestEntry(due_ms=0, sent_ms=1, first_token_ms=5, last_ms=9, outcome="completed"),
