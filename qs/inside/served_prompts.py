@@ -71,8 +71,15 @@ def make_prompts(serving: Serving, folder: Path, may_ask: bool) -> dict[str, Any
         raise UserError("there are no prompts; allowed: at least 1")
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / FILE
+    inputs: list[int | None] = []
+    outputs: list[int | None] = []
+    talks: set[str] = set()
     with open(path, "w", newline="\n", encoding=CODING, errors=ERRORS) as file:
-        file.writelines(f"{to_line(each)}\n" for each in made.prompts)
+        for each in made.prompts:  # once: those of stated lengths are made as one looks at them
+            file.write(f"{to_line(each)}\n")
+            inputs.append(each.input_tokens)
+            outputs.append(each.output_tokens)
+            talks.add(each.conversation or f"alone {len(inputs)}")
     dues = None
     if made.dues_s is not None:
         dues = folder / DUES
@@ -84,7 +91,7 @@ def make_prompts(serving: Serving, folder: Path, may_ask: bool) -> dict[str, Any
         "count": len(made.prompts),
         "conversations": made.conversations,
         "dues": None if dues is None else str(dues),
-        "lines": in_words(made, protocol.asked),
+        "lines": in_words(made, protocol.asked, inputs, outputs, len(talks)),
     }
 
 
@@ -108,21 +115,27 @@ def try_one(serving: Serving, file: str) -> None:
         ) from None
 
 
-def in_words(made: PromptSet, asked: LlmAsked) -> list[str]:
-    """What would be sent, in lines."""
+def in_words(
+    made: PromptSet,
+    asked: LlmAsked,
+    inputs: Sequence[int | None],
+    outputs: Sequence[int | None],
+    talks: int,
+) -> list[str]:
+    """What would be sent, in lines: prompts with the lengths that they state, of so many
+    conversations.
+    """
     prompts = made.prompts
     about = made.about
     what = f"{counted(len(prompts), 'prompt')}, {about.get('name', '')}"
     if made.conversations:
-        talks = len({each.conversation for each in prompts})
         what += f", in {counted(talks, 'conversation')} (history as {asked.history})"
     if about.get("kind") == "synthetic":
         what += f", seed {about.get('seed')}"
     lines = [f"prompts: {what}"]
-    for name, lengths in (
-        ("input", [each.input_tokens for each in prompts]),
-        ("output", [each.output_tokens for each in prompts]),
-    ):
+    if about.get("lengths"):
+        lines.append(f"lengths: {about['lengths']}")
+    for name, lengths in (("input", inputs), ("output", outputs)):
         known = sorted(each for each in lengths if each is not None)
         if known:
             lines.append(f"{name} tokens: {_spread(known)}{_missing(len(prompts) - len(known))}")
