@@ -12,13 +12,17 @@ from typing import TYPE_CHECKING
 
 from qs.llm.answer import Answer
 from qs.llm.apis.api import Api
-from qs.llm.apis.fields import loaded
+from qs.llm.apis.fields import error_of, loaded
 from qs.llm.events import comments, events
 
 if TYPE_CHECKING:
     from qs.engine.wire.calls import WireCall
 
 MOST_DETAIL = 200
+# Of an odd stream that is longer, the beginning and the end are looked at, so far: nothing is sent
+# and no read is stamped meanwhile.
+MOST_LOOKED = 512 << 10
+MOST_BARE = 8 << 10
 
 
 class Outcome(str, Enum):
@@ -73,17 +77,22 @@ def read_answer(body: bytes, marks: object, api: Api, streamed: bool) -> Answer:
 
 def _look(call: WireCall, body: bytes, api: Api, streamed: bool) -> tuple[Outcome, str] | None:
     """What is wrong with an answer that looks odd, and the server's or our words on it."""
-    if streamed:
-        kind = call.headers().get("content-type", "")
-        if kind.split(";")[0].strip().lower() != "text/event-stream":
-            answer = read_answer(body, None, api, streamed=False)
-            if answer.error is not None:
-                return Outcome.ERROR_EVENT, answer.error
-            return Outcome.WRONG_CONTENT_TYPE, f"{kind or 'none'} where a stream was asked for"
-    elif not isinstance(loaded(body), dict):
-        kind = call.headers().get("content-type", "")
-        begin = " ".join(body[:60].decode("utf-8", "replace").split())
-        return Outcome.WRONG_CONTENT_TYPE, f"{kind or 'none'}, and no JSON object: {begin}"
+    headers = call.headers()
+    kind = headers.get("content-type", "none")
+    encoding = headers.get("content-encoding", "identity")
+    if encoding.lower() != "identity":
+        return Outcome.WRONG_CONTENT_TYPE, f"packed by {encoding}, which was not asked for"
+    if not streamed:
+        if not isinstance(loaded(body), dict):
+            begin = " ".join(body[:60].decode("utf-8", "replace").split())
+            return Outcome.WRONG_CONTENT_TYPE, f"{kind}, and no JSON object: {begin}"
+    elif kind.split(";")[0].strip().lower() != "text/event-stream":
+        answer = read_answer(body, None, api, streamed=False)
+        if answer.error is not None:
+            return Outcome.ERROR_EVENT, answer.error
+        return Outcome.WRONG_CONTENT_TYPE, f"{kind} where a stream was asked for"
+    elif len(body) > 2 * MOST_LOOKED:
+        body = b"".join((body[:MOST_LOOKED], b"\n\n", body[-MOST_LOOKED:]))
     answer = read_answer(body, None, api, streamed)
     outcome = verdict(answer, streamed)
     if outcome is None:
@@ -91,9 +100,24 @@ def _look(call: WireCall, body: bytes, api: Api, streamed: bool) -> tuple[Outcom
     if outcome is Outcome.ERROR_EVENT:
         return outcome, answer.error or ""
     if outcome is Outcome.CUT_STREAM:
+        bare = _bare_error(body)
+        if bare is not None:
+            return Outcome.ERROR_EVENT, bare
         return outcome, f"after {len(answer.deltas)} pieces of text"
     finish = answer.finish.value if answer.finish is not None else "no finish"
     return outcome, f"{finish}, and no token"
+
+
+def _bare_error(body: bytes) -> str | None:
+    """What a server says that has failed in the midst of a stream, and says so by JSON without an
+    event around it.
+    """
+    for line in body[-MOST_BARE:].splitlines():
+        if line[:1] == b"{":
+            error = error_of(loaded(line))
+            if error is not None:
+                return error
+    return None
 
 
 def verdict(answer: Answer, streamed: bool) -> Outcome | None:

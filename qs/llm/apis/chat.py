@@ -12,12 +12,12 @@ from qs.llm.apis.api import Event
 from qs.llm.apis.fields import (
     as_text,
     bearer,
-    finish_of,
     lengths,
     listed_tokens,
     loaded,
     merged,
     read_beside,
+    read_finish,
     repeatable,
 )
 from qs.llm.apis.whole import whole_body, whole_stream
@@ -55,7 +55,7 @@ class Chat:
         try:
             content = orjson.loads(data)
         except ValueError:
-            content = None
+            content = loaded(data)
         if type(content) is not dict:
             if data.strip() == b"[DONE]":
                 answer.ended = True
@@ -83,7 +83,7 @@ class Chat:
                     # Some send the whole message in a stream.
                     _read_message(choice["message"], at_ns, choice.get("index", 0), answer)
                 if choice.get("finish_reason"):
-                    answer.finish = finish_of(choice["finish_reason"])
+                    read_finish(choice, answer)
                 if choice.get("logprobs") or "token_ids" in choice:
                     answer.listed_tokens += listed_tokens(choice)
         if len(deltas) == before:
@@ -106,7 +106,8 @@ class Chat:
             if isinstance(choice, dict):
                 if isinstance(choice.get("message"), dict):
                     _read_message(choice["message"], 0, choice.get("index", 0), answer)
-                answer.finish = finish_of(choice.get("finish_reason")) or answer.finish
+                if choice.get("finish_reason"):
+                    read_finish(choice, answer)
                 answer.ended = True
         read_beside(content, answer)
 

@@ -11,12 +11,12 @@ from qs.llm.answer import Answer, Channel, Delta
 from qs.llm.apis.api import Event
 from qs.llm.apis.fields import (
     bearer,
-    finish_of,
     lengths,
     listed_tokens,
     loaded,
     merged,
     read_beside,
+    read_finish,
     repeatable,
 )
 from qs.llm.apis.whole import whole_body, whole_stream
@@ -53,7 +53,7 @@ class Completions:
         try:
             content = orjson.loads(data)
         except ValueError:
-            content = None
+            content = loaded(data)
         if type(content) is not dict:
             if data.strip() == b"[DONE]":
                 answer.ended = True
@@ -99,6 +99,6 @@ def _read_choices(choices: Any, at_ns: int, answer: Answer) -> None:
         if text and type(text) is str:
             answer.deltas.append(_new(Delta, (at_ns, _CONTENT, text, choice.get("index", 0))))
         if choice.get("finish_reason"):
-            answer.finish = finish_of(choice["finish_reason"])
+            read_finish(choice, answer)
         if choice.get("logprobs") or "token_ids" in choice:
             answer.listed_tokens += listed_tokens(choice)

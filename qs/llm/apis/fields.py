@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ from qs.llm.asked import LlmAsked
 from qs.llm.prompt import Prompt
 
 # What a server of any kind calls an end.
-_FINISHES = {
+_FINISHES: dict[str, Finish | None] = {
     "stop": Finish.STOP,
     "eos": Finish.STOP,
     "eos_token": Finish.STOP,
@@ -29,10 +30,13 @@ _FINISHES = {
     "function_call": Finish.TOOL_CALLS,
     "content_filter": Finish.CONTENT_FILTER,
     "refusal": Finish.CONTENT_FILTER,
+    # Some say in words that there is none yet.
+    "null": None,
+    "none": None,
 }
 MOST_ERROR_CHARACTERS = 300
 # A count of more than that is none.
-MOST_TOKENS = 1 << 40
+MOST_TOKENS = 1 << 32
 
 
 def merged(ours: Mapping[str, Any], asked: LlmAsked, prompt: Prompt) -> dict[str, Any]:
@@ -74,10 +78,18 @@ def bearer(key: str) -> dict[str, str]:
 
 
 def loaded(data: bytes) -> Any:
-    """What the JSON says; None for what is none."""
+    """What the JSON says; None for what is none. Python's own writer makes NaN and Infinity, and
+    others cut a pair of surrogates in two: they are read as null and as "?".
+    """
     try:
         return orjson.loads(data)
     except ValueError:
+        if data[:1] != b"{":
+            return None
+    try:
+        content = json.loads(data, parse_constant=lambda name: None)
+        return orjson.loads(json.dumps(content, ensure_ascii=False).encode("utf-8", "replace"))
+    except (ValueError, RecursionError):
         return None
 
 
@@ -187,3 +199,11 @@ def read_timings(timings: Any, answer: Answer) -> None:
             for name, value in timings.items()
             if isinstance(value, (int, float)) and not isinstance(value, bool)
         }
+
+
+def read_finish(choice: Mapping[str, Any], answer: Answer) -> None:
+    """Of a choice that names its finish. OpenRouter names an error so, beside what it says."""
+    word = choice["finish_reason"]
+    if word == "error":
+        answer.error = answer.error or error_of(choice) or "finish_reason: error"
+    answer.finish = finish_of(word) or answer.finish

@@ -190,7 +190,8 @@ def test_deltas_of_chat(fields: dict[str, Any], expected: list[tuple[str, str]])
     ("word", "finish"),
     [("stop", Finish.STOP), ("eos_token", Finish.STOP), ("length", Finish.LENGTH),
      ("tool_calls", Finish.TOOL_CALLS), ("function_call", Finish.TOOL_CALLS),
-     ("content_filter", Finish.CONTENT_FILTER), ("abort", Finish.OTHER), (None, None), ("", None)],
+     ("content_filter", Finish.CONTENT_FILTER), ("abort", Finish.OTHER), (None, None), ("", None),
+     ("null", None)],
 )  # fmt: skip
 def test_finishes(word: str | None, finish: Finish | None) -> None:
     assert read("chat", delta(word)).finish is finish
@@ -232,6 +233,25 @@ def test_tokens_that_events_name() -> None:
     parts[0]["choices"][0]["token_ids"] = [1, 2]
     parts[1]["choices"][0]["logprobs"] = {"content": [{"token": "c"}]}
     assert read("chat", *parts).listed_tokens == 3
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b'{"choices":[{"delta":{"content":"a"},"logprob":-Infinity,"other":NaN}]}', "a"),
+        (b'{"choices":[{"delta":{"content":"\\ud83d"}}]}', "?"),
+        (b'{"choices":[{"delta":{"content":"\\ud83d\\ude42"}}]}', "\N{SLIGHTLY SMILING FACE}"),
+        (b'{"choices":[{"delta":{"content":"a"}}]', ""),
+        (b"[" * 100_000, ""),
+        (b'{"a":' * 100_000, ""),
+        (b"\xff", ""),
+    ],
+)
+def test_json_that_is_almost_none(data: bytes, text: str) -> None:
+    """Python's writer makes NaN; some servers cut a pair of surrogates in two."""
+    answer = Answer()
+    api_of("chat").read_event(Event(1, 1, data), answer)
+    assert answer.text() == text
 
 
 def test_several_choices() -> None:

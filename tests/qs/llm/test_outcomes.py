@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from typing import Any
 
@@ -70,6 +71,11 @@ def judged(
         (event({"object": "error", "message": "no"}), "error event"),
         (event({"message": "no"}, "error"), "error event"),
         (b'error: {"code":500,"message":"no"}\n\n', "error event"),
+        (json.dumps(ERROR).encode(), "error event"),
+        (b"".join(chat_events("a", finish=None, done=False)) + json.dumps(ERROR).encode() + b"\n\n",
+         "error event"),
+        (event({"choices": [{"delta": {}, "finish_reason": "error"}]}) + event("[DONE]"),
+         "error event"),
         # Cut.
         (b"".join(chat_events("a", finish=None, done=False)), "cut stream"),
         (GOOD[:200], "cut stream"),
@@ -77,6 +83,7 @@ def judged(
         (b": ping\n\n", "cut stream"),
         (b"garbage\x00\xff\n\n", "cut stream"),
         (b"data: garbage\n\n", "cut stream"),
+        (event({"choices": [{"delta": {"content": "a"}, "finish_reason": "null"}]}), "cut stream"),
         # Nothing in it.
         (b"".join(chat_events()), "empty answer"),
         (b"".join(chat_events("", "")), "empty answer"),
@@ -100,6 +107,26 @@ def test_streams_of_chat(body: bytes, failure: str | None) -> None:
 )
 def test_content_types_of_streams(body: bytes, kind: bytes, failure: str | None) -> None:
     assert judged(body, kind=kind)[0] == failure
+
+
+def test_an_answer_that_is_packed_was_not_asked_for() -> None:
+    call = call_of(gzip.compress(GOOD), kind=STREAM + b"\r\nContent-Encoding: gzip")
+    judge(call, api_of("chat"), True)
+    assert (call.failure, call.detail) == (
+        "wrong content type",
+        "packed by gzip, which was not asked for",
+    )
+
+
+def test_a_very_long_odd_stream_is_looked_at_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = event({"choices": [{"delta": {"content": "a"}}]}) * 200_000 + event(ERROR)
+    seen = []
+    real = type(api_of("chat")).read_event
+    monkeypatch.setattr(
+        type(api_of("chat")), "read_event", lambda *given: (seen.append(1), real(*given))
+    )
+    assert judged(body) == ("error event", "CUDA out of memory")
+    assert len(seen) < 40_000
 
 
 def message(**fields: Any) -> bytes:
