@@ -244,7 +244,8 @@ def _compare(made: Answered, values: dict[str, int], asked: LlmAsked, count: Cou
         count[counts.OTHER_INPUT] += 1
     wanted = values[ASKED_OUTPUT.name]
     if wanted >= 0 and output >= 0:
-        count[counts.SHORTER] += output < wanted
+        least = wanted if prompt is None or prompt.min_tokens is None else prompt.min_tokens
+        count[counts.SHORTER] += output < least
         count[counts.LONGER] += output > wanted
     elif wanted < 0 and answer.finish is Finish.LENGTH:
         stated = {**asked.body, **(prompt.body if prompt else {})}

@@ -292,6 +292,8 @@ def test_a_tokenizer_that_cannot_count() -> None:
     [
         ({"output_tokens": 5}, {}, {}),
         ({"output_tokens": 9}, {}, {counts.SHORTER: 1}),
+        ({"output_tokens": 9, "min_tokens": 0}, {}, {}),
+        ({"output_tokens": 9, "min_tokens": 6}, {}, {counts.SHORTER: 1}),
         ({"output_tokens": 4}, {}, {counts.LONGER: 1}),
         ({"input_tokens": 100}, {"max_tokens": 5}, {}),
         ({"input_tokens": 90}, {"max_tokens": 5}, {}),  # what a chat template adds
