@@ -132,6 +132,10 @@ class Keeper:
                 bad = [each for each in batch if each.failure is not None]
                 del batch
                 yield from (each for each in (good, bad) if each)
+        self.close()
+
+    def close(self) -> None:
+        """What was written and not given is lost."""
         if self._file is not None:
             self._file.close()
 

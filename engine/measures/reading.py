@@ -74,17 +74,14 @@ class ReadOut:
             now = await tick()
         self._began_ns = now
         threading.Thread(target=work, name="reader", daemon=True).start()
-        try:
-            while not self._ended:
-                now = await tick()
-                if not self._ended and now > header[Field.READ_NS]:
-                    self._give_up(Unread.INTERRUPTED)
-                    break
-                if now > self._began_ns + LIMIT_NS:
-                    self._give_up(Unread.HUNG)
-                    break
-        finally:
-            self._over = True
+        while not self._ended:
+            now = await tick()
+            if not self._ended and now > header[Field.READ_NS]:
+                self._give_up(Unread.INTERRUPTED)
+                break
+            if now > self._began_ns + LIMIT_NS:
+                self._give_up(Unread.HUNG)
+                break
         header[Field.READ] = self.read
         keeper = self._keeper
         why = Unread.NO_ROOM if keeper.lost else None
@@ -93,6 +90,11 @@ class ReadOut:
                 unread=why, written_bytes=keeper.written_bytes, longest_write_ns=keeper.longest_ns
             )
         )
+
+    def close(self) -> None:
+        """No more is read."""
+        self._over = True
+        self._keeper.close()
 
     def _give_up(self, why: Unread) -> None:
         self._over = True

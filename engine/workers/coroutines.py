@@ -142,6 +142,8 @@ class AsyncGroup:
                 await self._reading.run(self._header, on_tick)
         finally:
             self._header[Field.PHASE] = Phase.DONE
+            if self._reading is not None:
+                self._reading.close()
         return self.reports
 
     async def _run(self, on_tick: Callable[[], None]) -> None:

@@ -5,7 +5,9 @@ concerns is missing, and the result says why.
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -208,6 +210,30 @@ def test_only_a_target_that_reads_can_be_asked():
         run(CLOSED, coroutine)
     with pytest.raises(PlanError, match="they are read from the calls of a started target"):
         run(replace(CLOSED, pool=Pool("thread")), print)
+
+
+@pytest.mark.parametrize("wrong", ["hang", "interrupt"])
+def test_a_file_that_was_not_read_to_its_end_is_closed(wrong, monkeypatch):
+    monkeypatch.setattr(reading, "LIMIT_NS", 200_000_000)
+    monkeypatch.setattr(keeping, "MOST_BYTES", 20_000)
+    monkeypatch.setattr(keeping, "PIECE_BYTES", 5_000)
+    files = []
+
+    def opened(**options):
+        files.append(tempfile.TemporaryFile(**options))  # noqa: SIM115
+        return files[-1]
+
+    monkeypatch.setattr(keeping, "tempfile", SimpleNamespace(TemporaryFile=opened))
+
+    async def inside():
+        target = WritableTarget(wrong, bad=4)
+        target.interrupt = asyncio.Event()
+        return await run_async(CLOSED, target, interrupt=target.interrupt)
+
+    result = asyncio.run(inside())
+    whole(result)
+    assert 0 < result.unread < 100 and result.written_bytes
+    assert [file.closed for file in files] == [True]
 
 
 # -- writing
