@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from qs.base.errors import UserError
+from qs.base.scenarios import CONCURRENCY
 from qs.base.words import number
 from qs.limit.goals import Goal, parse_goals
 from qs.render.pictures import FORMATS, draw
@@ -18,6 +19,7 @@ COLOURS = ("#0072B2", "#56B4E9", "#E69F00", "#D55E00", "#CC79A7")
 MEAN, LINE = "#555555", "#000000"
 HOLDING, FAILING = "#009E73", "#D55E00"
 RATE = "rate of Poisson arrivals (requests/s)"
+USERS = "users in closed loop"
 _WIDTH = 720
 
 
@@ -41,8 +43,8 @@ def _spec(limit: LimitEntry, title: str) -> dict[str, Any]:
     x = {
         "field": "rate",
         "type": "quantitative",
-        "scale": {"domain": [0, curve[-1].rate_per_s * 1.05]},
-        "axis": {"title": RATE, "format": ","},
+        "scale": {"domain": [0, _load(curve[-1]) * 1.05]},
+        "axis": {"title": USERS if limit.over == CONCURRENCY else RATE, "format": ","},
     }
     lines = [each for each in marks if each["mark"]["type"] == "rule"]  # named above
     times = [*_times(curve, x), *_bounds(parse_goals(limit.goals)), *marks]
@@ -61,7 +63,7 @@ def _times(curve: Sequence[CurvePoint], x: dict[str, Any]) -> list[dict[str, Any
     """A line for the mean and for each percentile that was measured."""
     figures = list(curve[0].times_ns)
     points = [
-        {"rate": point.rate_per_s, "ms": ns / NS_PER_MS, "figure": name}
+        {"rate": _load(point), "ms": ns / NS_PER_MS, "figure": name}
         for name in figures
         for point in curve
         if (ns := point.times_ns.get(name))
@@ -85,9 +87,9 @@ def _times(curve: Sequence[CurvePoint], x: dict[str, Any]) -> list[dict[str, Any
 def _bounds(goals: Sequence[Goal]) -> list[dict[str, Any]]:
     """A dotted line, named, for each bound on a time."""
     bounds = [
-        {"ms": goal.bound_ns / NS_PER_MS, "goal": str(goal)}
+        {"ms": goal.time_ns / NS_PER_MS, "goal": str(goal)}
         for goal in goals
-        if goal.bound_ns is not None
+        if goal.time_ns is not None
     ]
     y = {"field": "ms", "type": "quantitative"}
     name = {"type": "text", "align": "right", "baseline": "bottom", "dy": -2}
@@ -108,12 +110,13 @@ def _bounds(goals: Sequence[Goal]) -> list[dict[str, Any]]:
 def _throughput(curve: Sequence[CurvePoint], x: dict[str, Any]) -> list[dict[str, Any]]:
     """What was answered, and the dotted line of what was asked for."""
     points = [
-        {"rate": point.rate_per_s, "per_s": per_s, "which": which}
+        {"rate": _load(point), "per_s": per_s, "which": which}
         for point in curve
         for which, per_s in (
             ("answered", point.answered_per_s),
-            ("asked for", point.rate_per_s),
+            ("asked for", None if point.users else point.rate_per_s),
         )
+        if per_s is not None
     ]
     which = {"field": "which", "type": "nominal", "title": None}
     domain = ["answered", "asked for"]
@@ -128,14 +131,20 @@ def _throughput(curve: Sequence[CurvePoint], x: dict[str, Any]) -> list[dict[str
 def _limit_marks(limit: LimitEntry) -> list[dict[str, Any]]:
     """Upright lines at the limit and at the lowest rate that fails, each with its number."""
     marks = []
-    if limit.rate_per_s is not None:
+    over_users = limit.over == CONCURRENCY
+    unit = " users" if over_users else "/s"
+    most = limit.users if over_users else limit.rate_per_s
+    fails = limit.fails_users if over_users else limit.fails_per_s
+    if most is not None:
         doubt = "" if limit.confirmed else " (not confirmed)"
-        text = f"limit: {number(limit.rate_per_s, 4)}/s{doubt}"
-        marks += _mark(limit.rate_per_s, text, HOLDING, -6)
-    if limit.fails_per_s is not None:
-        text = f"fails: {number(limit.fails_per_s, 4)}/s"
-        marks += _mark(limit.fails_per_s, text, FAILING, 8)
+        marks += _mark(most, f"limit: {number(most, 4)}{unit}{doubt}", HOLDING, -6)
+    if fails is not None:
+        marks += _mark(fails, f"fails: {number(fails, 4)}{unit}", FAILING, 8)
     return marks
+
+
+def _load(point: CurvePoint) -> float:
+    return point.users or point.rate_per_s
 
 
 def _mark(rate: float, text: str, colour: str, dx: int) -> list[dict[str, Any]]:

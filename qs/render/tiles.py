@@ -73,7 +73,10 @@ def _chosen(sweep: SweepEntry) -> Iterator[Tile]:
         sure = percent(limit.confidence or 0.0)
         how = sure if limit.confirmed else f"{sure}, not confirmed"
         note = f"within {', '.join(limit.goals)}, {how}"
-        yield Tile("highest rate", number(limit.rate_per_s, DIGITS), "requests/s", note)
+        if limit.users is not None:
+            yield Tile("most users", number(limit.users), "users", note)
+        else:
+            yield Tile("highest rate", number(limit.rate_per_s, DIGITS), "requests/s", note)
 
 
 def best(cases: Sequence[NamedCase]) -> NamedCase | None:

@@ -133,12 +133,17 @@ _LEGEND_OF_PARTS = {
 
 
 def latency_by_rate(
-    points: Points, limit: float | None = None, bounds: Points = (), fails: float | None = None
+    points: Points,
+    limit: float | None = None,
+    bounds: Points = (),
+    fails: float | None = None,
+    load: str = "queries/s that arrive",
+    unit: str = "/s",
 ) -> Spec:
-    """Response times by the rate that was offered. `bounds`: [{"ms", "name"}], drawn across;
-    `limit`: the highest rate that holds, `fails`: the lowest that does not, drawn upright.
+    """Response times by the load that was offered. `bounds`: [{"ms", "name"}], drawn across;
+    `limit`: the most load that holds, `fails`: the least that does not, drawn upright.
     """
-    x = {"field": "rate", "type": "quantitative", "title": "queries/s that arrive"}
+    x = {"field": "rate", "type": "quantitative", "title": load}
     y = ms("ms")
     lines = {
         "params": [
@@ -152,7 +157,7 @@ def latency_by_rate(
             "opacity": {"condition": {"param": "shown", "value": 1}, "value": 0.1},
             "tooltip": [
                 tip("figure"),
-                tip("rate", "queries/s"),
+                tip("rate", "queries/s" if unit == "/s" else load),
                 tip("ms", "ms"),
                 tip("verdict"),
             ],
@@ -179,14 +184,14 @@ def latency_by_rate(
         },
     ]
     ends = [
-        {"x": rate, "name": f"{name} {number(rate)}/s"}
+        {"x": rate, "name": f"{name} {number(rate)}{unit}"}
         for name, rate in (("holds", limit), ("fails", fails))
         if rate is not None
     ]
     upright = _upright(ends, x | {"field": "x"}) if ends else []
     return chart(
         points,
-        "Response time against the rate of arrivals",
+        f"Response time against {'the rate of arrivals' if unit == '/s' else load}",
         layer=[*upright, *(held if bounds else []), lines],
     )
 

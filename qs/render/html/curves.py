@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from qs.base.errors import UserError
+from qs.base.scenarios import CONCURRENCY
 from qs.base.words import number
 from qs.limit import parse_goals
 from qs.render.html import by_setting, charts, llm_charts, llm_points, over_time, sweep_charts
@@ -66,7 +67,11 @@ def charts_of(story: Story) -> dict[str, charts.Spec]:
     limit = sweep and sweep.limit
     if limit and limit.curve:
         found["limit"] = charts.latency_by_rate(
-            _curve(limit.curve), limit.rate_per_s, _goals(limit.goals), limit.fails_per_s
+            _curve(limit.curve),
+            limit.users or limit.rate_per_s,
+            _goals(limit.goals),
+            limit.fails_users or limit.fails_per_s,
+            *(("users", " users") if limit.over == CONCURRENCY else ()),
         )
     return found
 
@@ -149,16 +154,21 @@ def _goals(goals: Sequence[str]) -> list[Point]:
     except UserError:
         return []
     return [
-        {"ms": goal.bound_ns / NS_PER_MS, "name": str(goal)}
+        {"ms": goal.time_ns / NS_PER_MS, "name": str(goal)}
         for goal in parsed
-        if goal.bound_ns is not None
+        if goal.time_ns is not None
     ]
 
 
 def _curve(points: Sequence[CurvePoint]) -> list[Point]:
     """A limit's curve: the mean and every percentile that was measured at a rate."""
     return [
-        {"rate": point.rate_per_s, "figure": name, "ms": ns / NS_PER_MS, "verdict": point.verdict}
+        {
+            "rate": point.users or point.rate_per_s,
+            "figure": name,
+            "ms": ns / NS_PER_MS,
+            "verdict": point.verdict,
+        }
         for point in points
         for name, ns in point.times_ns.items()
         if ns
