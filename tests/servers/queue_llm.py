@@ -35,6 +35,10 @@ class QueueLlm:
 
     url: str
 
+    @property
+    def address(self) -> str:
+        return f"openai+{self.url}/v1"
+
     def most_waiting(self) -> int:
         """The longest that its queue ever was."""
         with urllib.request.urlopen(f"{self.url}/most_waiting", timeout=10) as answer:
