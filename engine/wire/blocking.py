@@ -153,11 +153,12 @@ class BlockingHttp:
 
     def _late(self, call: WireCall, due_ns: int) -> tuple[str, str]:
         """Which time-out it was, and its detail."""
-        if _now_ns() >= due_ns:
-            return Failure.TIMEOUT, f"not within {self._whole_ns / 1e9:g} s"
-        if call.first_ns:
-            return Failure.STALLED, f"no byte for {self._stall_ns / 1e9:g} s"
-        return Failure.FIRST_BYTE_TIMEOUT, f"not within {self._byte_ns / 1e9:g} s"
+        if _now_ns() < due_ns:
+            if call.first_ns and self._stall_ns < LONGEST_NS:
+                return Failure.STALLED, f"no byte for {self._stall_ns / 1e9:g} s"
+            if not call.first_ns and self._byte_ns < LONGEST_NS:
+                return Failure.FIRST_BYTE_TIMEOUT, f"not within {self._byte_ns / 1e9:g} s"
+        return Failure.TIMEOUT, f"not within {self._whole_ns / 1e9:g} s"
 
     def _ended(self, line: _Line, call: WireCall, fault: OSError | None, heard: bool) -> bool:
         """The server has ended the connection before the answer was whole, as far as one knew."""
