@@ -29,6 +29,7 @@ from qs.llm.counts import (
 )
 from qs.llm.measures import (
     CACHED_TOKENS,
+    COUNTED_TOKENS,
     DECODE_RATE,
     GENERATION,
     INPUT_TOKENS,
@@ -139,6 +140,8 @@ def tokens_entry(result: RunResult, api: str, streamed: bool | None) -> TokensEn
     counted_by: dict[str, int | None] = {
         text: read[name] for name, text in COUNTERS.items() if read.get(name)
     }
+    # Of the texts, the tokenizer's count beside the server's.
+    both_counted = _total(result, COUNTED_TOKENS.name) is not None and BY_USAGE in read
     ordered = sorted(result.outcomes.items(), key=_by_count)
     outcomes: dict[str, int | None] = dict(ordered)
     event_us, stream_us, reading_ms = _cost(result)
@@ -148,8 +151,8 @@ def tokens_entry(result: RunResult, api: str, streamed: bool | None) -> TokensEn
         api=api,
         streamed=streamed,
         counted_by=counted_by,
-        differing=read.get(DIFFERING, 0 if counted_by else None),
-        differing_tokens=read.get(DIFFERENCE, 0 if counted_by else None),
+        differing=read.get(DIFFERING, 0) if both_counted else None,
+        differing_tokens=read.get(DIFFERENCE, 0) if both_counted else None,
         events_shared=read.get(EVENTS_SHARED, 0) if streamed else None,
         input_tokens=totals[INPUT_TOKENS],
         output_tokens=output,
@@ -158,7 +161,7 @@ def tokens_entry(result: RunResult, api: str, streamed: bool | None) -> TokensEn
         input_per_s=_per_s(totals[INPUT_TOKENS], wall_s),
         output_per_s=_per_s(output, wall_s),
         output_per_s_half_width=_half_width(result.measures.get(OUTPUT_TOKENS.name)),
-        peak_output_per_s=peak(result.happened.get(OUTPUT)),
+        peak_output_per_s=peak(result.happened.get(OUTPUT), wall_s),
         output_per_s_of_user=of_user,
         outcomes=outcomes,
         goodput=_goodput(result),
@@ -174,12 +177,14 @@ def tokens_entry(result: RunResult, api: str, streamed: bool | None) -> TokensEn
     )
 
 
-def peak(happened: np.ndarray | None) -> int | None:
+def peak(happened: np.ndarray | None, wall_s: float) -> int | None:
     """The most within a second, wherever the second begins (to 0.1 s); None where the run was
     shorter than one.
     """
-    if happened is None or happened.size < WINDOWS_A_SECOND:
+    if happened is None or not happened.size or wall_s < 1.0:
         return None
+    if happened.size <= WINDOWS_A_SECOND:  # what came later is no token
+        return int(happened.sum())
     sums = np.concatenate(([0], np.cumsum(happened, dtype=np.int64)))
     return int((sums[WINDOWS_A_SECOND:] - sums[:-WINDOWS_A_SECOND]).max())
 

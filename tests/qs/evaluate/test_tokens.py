@@ -52,9 +52,17 @@ def test_tokens_are_counted_over_the_measured_time():
 def test_the_most_in_a_second_is_found_wherever_the_second_begins():
     happened = np.zeros(40, np.int64)
     happened[8:13] = 7  # across the border of the first second
-    assert peak(happened) == 35
-    assert peak(happened[:9]) is None
-    assert peak(None) is None
+    assert peak(happened, 4.0) == 35
+    assert peak(happened[:10], 60.0) == 14  # nothing came after the first second
+    assert peak(happened[:9], 0.9) is None
+    assert peak(None, 4.0) is None
+
+
+def test_counts_differ_only_where_there_are_two():
+    both = llm_result()
+    assert llm_row(both).tokens.differing == 0
+    one = replace(both, measures={n: m for n, m in both.measures.items() if n != "counted_tokens"})
+    assert llm_row(one).tokens.differing is None
 
 
 def test_a_run_without_answers_has_no_numbers():
