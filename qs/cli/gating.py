@@ -19,8 +19,8 @@ fail_if = option(
     multiple=True,
     metavar="CONDITION",
     help="Exit with status 3 if this holds of any case, 4 if one cannot tell: 'p99>50ms', "
-    "'items/s<200', 'errors>0', 'accuracy<0.97'; of one case: 'bs8.p99>50ms'. Repeatable, or "
-    "separated by commas.",
+    "'items/s<200', 'errors>0', 'accuracy<0.97'; of a language model 'ttft.p99>200ms', "
+    "'output_tokens/s<500'; of one case: 'bs8.p99>50ms'. Repeatable, or separated by commas.",
 )
 allow_unclear = option(
     CHECKS,

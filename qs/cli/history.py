@@ -229,7 +229,8 @@ def tag(number: int, name: str, remove: bool) -> int:
     metavar="FIGURE",
     default="QPS",
     show_default=True,
-    help="A figure of the report's rows (QPS, 'P99 Latency'), or throughput, mean, p50, p99.",
+    help="A figure of the report's rows (QPS, 'P99 Latency'), or throughput, mean, p50, p99; of a "
+    "language model ttft.p99, itl.p99, tpot.p50, output_tokens/s, goodput.",
 )
 @click.option("--since", type=Moment(), help="Started at or after: 2026-11-24, 7d, 12h.")
 @click.option("--tag", metavar="TAG", help="With this tag.")
