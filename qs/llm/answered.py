@@ -148,10 +148,16 @@ def count_tokens(tokenizer: Tokenizer, found: Sequence[Answered], generates: boo
     """Have all texts counted that need it, in two goes: whole ones, then those of events whose
     tokens are not known.
     """
-    asked = [each for each in found if each.prompt is not None]
-    texts = [each.prompt.text for each in asked if each.prompt is not None]
-    for each, tokens in zip(asked, tokenizer.count(texts), strict=True):
-        each.counted_input = tokens if tokens >= 0 else None
+    untold = [
+        (each, each.prompt.text)
+        for each in found
+        if each.prompt is not None and each.answer.input_tokens is None
+    ]
+    # Prompts are used again and again.
+    texts = list(dict.fromkeys(text for _, text in untold))
+    inputs = dict(zip(texts, tokenizer.count(texts), strict=True))
+    for each, text in untold:
+        each.counted_input = inputs[text] if inputs[text] >= 0 else None
     if not generates:
         return
     parts = [(each, text) for each in found for text in _by_channel(each.answer.deltas)]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from qs.engine.wire.failures import shown
 from qs.llm.answer import Answer
 from qs.llm.apis.api import Api
 from qs.llm.apis.fields import error_of, loaded
@@ -18,7 +19,6 @@ from qs.llm.events import comments, events
 if TYPE_CHECKING:
     from qs.engine.wire.calls import WireCall
 
-MOST_DETAIL = 200
 # Of an odd stream that is longer, the beginning and the end are looked at, so far: nothing is sent
 # and no read is stamped meanwhile.
 MOST_LOOKED = 512 << 10
@@ -60,7 +60,7 @@ def judge(call: WireCall, api: Api, streamed: bool) -> None:
     if found is not None:
         outcome, detail = found
         call.failure = outcome.value
-        call.detail = detail[:MOST_DETAIL]
+        call.detail = shown(detail)
 
 
 def read_answer(body: bytes, marks: object, api: Api, streamed: bool) -> Answer:
@@ -84,7 +84,7 @@ def _look(call: WireCall, body: bytes, api: Api, streamed: bool) -> tuple[Outcom
         return Outcome.WRONG_CONTENT_TYPE, f"packed by {encoding}, which was not asked for"
     if not streamed:
         if not isinstance(loaded(body), dict):
-            begin = " ".join(body[:60].decode("utf-8", "replace").split())
+            begin = body[:60].decode("utf-8", "replace")
             return Outcome.WRONG_CONTENT_TYPE, f"{kind}, and no JSON object: {begin}"
     elif kind.split(";")[0].strip().lower() != "text/event-stream":
         answer = read_answer(body, None, api, streamed=False)
