@@ -15,6 +15,7 @@ import pytest
 
 from tests.qs.program import ROOT
 from tests.servers.digits import digits_server
+from tests.servers.scripted import chat_events, scripted, stream
 
 README = (ROOT / "README.md").read_text()
 BLOCKS = [
@@ -40,9 +41,13 @@ def test_every_command_runs_as_typed_in_order_in_one_shell_in_an_empty_folder(tm
     script = "".join(
         f"{line} || {{ echo 'failed: {line}' >&2; exit 1; }}\n" for line in COMMANDS[:count]
     )
-    with digits_server() as server:
+    usage = {"prompt_tokens": 200, "completion_tokens": 4}
+    told = chat_events("one", " two", " three", " four", usage=usage)
+    with digits_server() as server, scripted(stream(told, first_s=0.01, gap_s=0.005)) as models:
+        script = script.replace("127.0.0.1:8000", f"127.0.0.1:{server.port}")
+        script = script.replace("127.0.0.1:8080", f"127.0.0.1:{models.port}")
         ran = subprocess.run(
-            ["sh", "-c", script.replace("127.0.0.1:8000", f"127.0.0.1:{server.port}")],
+            ["sh", "-c", script],
             cwd=folder,
             env=env,
             stdin=subprocess.DEVNULL,
