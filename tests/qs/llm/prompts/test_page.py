@@ -43,14 +43,14 @@ def asked_by(command: str) -> LlmAsked:
     words = shlex.split(command)
     assert words[:3] == ["qs", "load", ADDRESS]
     pairs = zip(words[3::2], words[4::2], strict=True)
-    load = ("--duration", "--time_limit")
+    load = ("--duration", "--time_limit", "--replay_speed", "--clients")
     asked, faults = read({flag[2:]: value for flag, value in pairs if flag not in load})
     assert faults == []
     return asked
 
 
 def test_files_and_flags_make_prompts(folder: Path) -> None:
-    assert len(FILES) == 9 and len(COMMANDS) == 14
+    assert len(FILES) == 9 and len(COMMANDS) == 16
     found = {}
     for command in COMMANDS:
         tokenizer = counting.words()
