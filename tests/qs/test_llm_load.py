@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from qs.history.entries import Wanted, entries
+from qs.remote.null_server import null_stream
 from tests.qs.program import ROOT, Ran, qs, refused
 from tests.servers.scripted import (
     EVENTS,
@@ -317,3 +318,25 @@ def test_a_task_of_texts_is_scored_and_measured(tmp_path: Path) -> None:
     assert {each["messages"][-1]["content"] for each in sent} == {"Hello?", "Bye?"}
     assert {each["max_tokens"] for each in sent} == {7}
     refused(wrong, "--input_tokens", "nothing, with a task")
+
+
+@pytest.mark.slow
+def test_a_server_that_answers_at_once_shows_the_clients_own_limit(tmp_path: Path) -> None:
+    usage = {"prompt_tokens": 5, "completion_tokens": 100}
+    events = chat_events(*["tok "] * 100, usage=usage)
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream"
+    words = ["--model", "m", "--clients", "32", "--duration", "2s", "--warmup", "0.2s"]
+    words += ["--telemetry", "off", "--no_history", "--out", "r", "--json"]
+    found = []
+    for _ in range(3):  # other programs may take the core that the client would have needed
+        with null_stream(head, events) as port:
+            ran = qs("load", f"openai+http://127.0.0.1:{port}/v1", *words, cwd=tmp_path)
+        assert ran.returncode == 0, ran.stderr
+        (row,) = json.loads(ran.stdout)["Performance"]
+        client = row["Client"]
+        assert client["cpu_us"] > 0 and client["limit_per_s"] > 0
+        assert client["cpu_us_per_event"] > 0 and client["events_per_s"] > 0
+        found = [each["Code"] for each in row["Doubts"]]
+        if "client_bound" in found:
+            return
+    pytest.fail(f"no client_bound among {found}")

@@ -85,7 +85,12 @@ class OpenAi:
         models = None
         if call.failure not in _NO_LIST:
             check_answered(self._address, call, "/models:")
-            models = _models_in(bytes(call.body))
+            try:
+                models = _models_in(bytes(call.body))
+            except BadAnswer:
+                if not self._address.model:
+                    raise
+                # a gateway's own page: one prompt tells whether there is such a model
         self.model = self._named(models)
         own = (models or {}).get(self.model, {})
         self._about = about_of(call, own, lambda path: get(f"{self._root}{path}"))

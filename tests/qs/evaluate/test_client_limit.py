@@ -14,6 +14,7 @@ from qs.evaluate.client_limit import (
     closed_load,
     null_plan,
     paced_load,
+    shortened,
     with_client,
 )
 from qs.result.server_entry import ClientEntry
@@ -119,3 +120,40 @@ def test_what_was_not_measured_is_no_doubt():
     told = with_client(row(9_000), ClientEntry(not_measured="no room"))
     assert told.client.not_measured == "no room"
     assert told.client.share_of_limit is None and told.doubts == []
+
+
+def streamed(per_s: float, us_per_stream: float | None, **more):
+    tokens = {
+        "streamed": True,
+        "events": 1_000,
+        "client_us_per_stream": us_per_stream,
+        "client_us_per_event": None if us_per_stream is None else us_per_stream / 10,
+    }
+    return row(per_s, Completed=100, Tokens=tokens | more)
+
+
+@pytest.mark.parametrize(
+    ("found", "busy", "doubted"),
+    [
+        (streamed(4_000, 100.0), 0.4, False),
+        (streamed(7_900, 100.0), 0.79, False),
+        (streamed(800, 1_000.0), 0.8, True),
+        (streamed(800, 1_000.0, streamed=False), None, False),
+        (streamed(800, None), None, False),
+    ],
+)
+def test_events_that_keep_the_client_busy_are_a_doubt(found, busy, doubted):
+    told = with_client(found, CLIENT)
+    assert told.client.share_of_cores == (None if busy is None else pytest.approx(busy))
+    assert [each.code for each in told.doubts] == ["client_bound"] * doubted
+    if doubted:
+        assert "8,000 events/s, at 100 us of CPU each" in told.doubts[0].text
+        assert "80 % of 1 core" in told.doubts[0].text
+
+
+def test_a_long_answer_is_shortened_and_keeps_its_end():
+    events = [b"%d" % number for number in range(200)]
+    few = shortened(events)
+    assert len(few) == client_limit.MOST_EVENTS
+    assert few[:2] == [b"0", b"1"] and few[-3:] == [b"197", b"198", b"199"]
+    assert shortened(events[:9]) == events[:9]

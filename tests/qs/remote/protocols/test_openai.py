@@ -108,6 +108,7 @@ def test_a_server_whose_health_says_no():
 def test_a_list_that_is_none(body):
     with pytest.raises(BadAnswer, match="/models is answered, but not with"):
         told({"/base/v1/models": Answer(body=body)})
+    assert told({"/base/v1/models": Answer(body=body)}, model="any").name == "any"
 
 
 @pytest.mark.parametrize(
