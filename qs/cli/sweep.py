@@ -31,7 +31,7 @@ OWN = ("repeats", "duration", "budget", "slo_budget", "over", "resume")
 # is swept where nobody says otherwise.
 ENDPOINT = "OPENAI"
 OF_ENDPOINTS = {"repeats": 1, "duration": 10.0, "slo_budget": 600.0}
-USERS = {RATE: (1, 2, 4, 8, 16), CONCURRENCY: (1,)}
+USERS = (1, 2, 4, 8, 16)
 AXES = ("clients", "instances", "intra_op_threads", "pool")
 ANEW = (*AXES, "batch_sizes", "tags", "slo")
 
@@ -179,7 +179,7 @@ def _sweep(options: Mapping[str, Any], as_json: bool, quiet: bool) -> int:
     endpoint = asked["hardware_type"] == ENDPOINT
     if endpoint:
         own |= {name: value for name, value in OF_ENDPOINTS.items() if _is_default(name)}
-        axes["clients"] = axes["clients"] or USERS[own["over"]]
+        axes["clients"] = axes["clients"] or USERS
     _check_together(asked, bool(asked["slo"]), no_search)
     asked |= {"engine": DRIVE, "duration": own["duration"]}
     request = request_of(asked, kind=Kind.SWEEP)

@@ -12,7 +12,7 @@ from qs.base.storable import storable, text
 from qs.engine import Doubt, Histogram, IntervalRow, RunResult, WarmUpResult
 from qs.evaluate.failures import first_fault
 from qs.evaluate.judged import judged
-from qs.evaluate.slo import Held, held_to
+from qs.evaluate.slo import held_to
 from qs.limit.goals import Goal
 from qs.result.confidence_entry import ConfidenceEntry, EstimateEntry
 from qs.result.cost_entry import CpuUseEntry, EngineCostEntry
@@ -56,7 +56,7 @@ def measured(
     """
     known: dict[str, Any] = latencies_ms(result.response)
     held = held_to(goals, case, result)
-    verdict, reasons, doubts = judged(case, result, held if judging else Held())
+    verdict, reasons, doubts = judged(case, result, held if judging else held.unjudged)
     fault = first_fault(result.first_fault) if result.errors else None
     if fault is not None and reasons:
         reasons.append(fault)

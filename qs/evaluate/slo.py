@@ -58,6 +58,11 @@ class Held:
     # Whether a bound says how many may fail.
     failures_are_bounded: bool = False
 
+    @property
+    def unjudged(self) -> Held:
+        """For a case whose verdict does not depend on it, but for how many may fail."""
+        return Held(failures_are_bounded=self.failures_are_bounded)
+
 
 def check_goals(request: Request) -> None:
     """Raises Faults for bounds of what is not measured."""

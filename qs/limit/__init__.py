@@ -11,7 +11,8 @@ from qs.limit.limit import Limit, RatePoint
 from qs.limit.search import find_limit
 from qs.limit.settings import LimitSettings
 from qs.limit.step import Step
-from qs.limit.trial import Trial, TrialPlan
+from qs.limit.trial import Trial
+from qs.limit.trial_plan import TrialPlan
 
 __all__ = [
     "Goal",

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 
 from qs.limit.evidence import TrialEvidence
 from qs.limit.goals import Goal
-from qs.limit.trial import CONFIRM, Trial
+from qs.limit.trial import Trial
+from qs.limit.trial_plan import CONFIRM
 
 # The parts of the risk that the first, second ... look without success may use up.
 SHARES = (0.5, 0.3, 0.2)

@@ -17,7 +17,8 @@ from qs.limit.goals import GOODPUT, Goal
 from qs.limit.judging import FAILS, HOLDS, UNCLEAR, Judgement
 from qs.limit.settings import LimitSettings
 from qs.limit.stability import unstable
-from qs.limit.trial import CONFIRM, Trial, load_words
+from qs.limit.trial import Trial
+from qs.limit.trial_plan import CONFIRM, load_words
 
 LOWEST_FAILS = "even the lowest {} fails"
 NOTHING_FAILS = "no {} up to the highest tried fails"

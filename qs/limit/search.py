@@ -26,7 +26,8 @@ from qs.limit.limit import Limit, limit_of
 from qs.limit.line import NEAR, PRUDENCE, excess_of, lines_of, promises
 from qs.limit.settings import LimitSettings, seed_of
 from qs.limit.step import OnStep, Step, check_same
-from qs.limit.trial import CONFIRM, CURVE, SEARCH, Trial, TrialPlan
+from qs.limit.trial import Trial
+from qs.limit.trial_plan import CONFIRM, CURVE, SEARCH, TrialPlan
 
 MeasureTrial = Callable[[TrialPlan], Awaitable[Trial]]
 

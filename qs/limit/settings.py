@@ -15,7 +15,7 @@ from qs.base.errors import Fault, Faults
 from qs.base.scenarios import CONCURRENCY, RATE
 from qs.base.words import span
 from qs.limit.goals import Goal, longest_bound_s
-from qs.limit.trial import WARM_REQUESTS
+from qs.limit.trial_plan import WARM_REQUESTS
 
 # How many requests may miss the strictest goal in the first look at a rate: with 150 for p99 the
 # tail of the response times can be seen.

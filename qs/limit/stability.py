@@ -12,7 +12,8 @@ from qs.base.words import percent
 from qs.engine.statistics import share_interval
 from qs.limit.evidence import TrialEvidence
 from qs.limit.goals import Goal
-from qs.limit.trial import Trial, load_words
+from qs.limit.trial import Trial
+from qs.limit.trial_plan import load_words
 
 # How likely it is that a search calls a target unstable that is none: shared out among all pairs of
 # trials (C. E. Bonferroni's inequality).

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from qs.base.errors import UserError
 from qs.base.words import number
 from qs.limit.goals import of_the_run
-from qs.limit.trial import Trial, TrialPlan, load_words
+from qs.limit.trial import Trial
+from qs.limit.trial_plan import TrialPlan, load_words
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from qs.base.words import number
 from qs.evaluate.journal import Journal
 from qs.evaluate.testbed import Testbed
 from qs.limit import Limit, LimitSettings, Step, Trial, TrialPlan, find_limit
-from qs.limit.trial import load_words
+from qs.limit.trial_plan import load_words
 from qs.result.row import Row
 from qs.result.sweep import SweepLine
 from qs.settings.settings import Changes
@@ -25,6 +25,7 @@ from qs.sweep.state import State
 from qs.sweep.trial import measure_once
 
 MS_PER_S = 1e3
+MOST_THREADS = 256
 # After a trial of a server that does not say when it has nothing to do: as long as this many
 # requests take, and no longer than MOST_REST_S.
 REST, MOST_REST_S = 2.0, 10.0
@@ -89,8 +90,10 @@ class Limiting:
     def settings(self) -> LimitSettings:
         """By what was measured in closed loop."""
         plan, line = self._plan, self._line
+        hint: float | None
         if plan.over == CONCURRENCY:
-            hint = float(line.setting.clients or 1) if line.name in self._within() else None
+            # The most that kept the bounds in closed loop: few requests tell little, but where.
+            hint = float(max(self._within(), default=1))
         elif plan.endpoint:
             # What it serves with as many users as do it good, whatever they have to wait.
             rates = [each.items_per_s for each in self._lines if each.valid and each.items_per_s]
@@ -100,14 +103,24 @@ class Limiting:
         return LimitSettings(
             hint_per_s=hint,
             over=plan.over,
+            highest_per_s=self._most_users() if plan.over == CONCURRENCY else None,
             request_s=self._request_s() if plan.endpoint or plan.over == CONCURRENCY else None,
             budget_s=plan.limit_budget_s,
             seed=self._testbed.settings.seed.value,
         )
 
-    def _within(self) -> list[str]:
-        """The settings that kept the bounds in closed loop."""
-        return [line.name for line in self._lines if line.valid and line.within]
+    def _most_users(self) -> float | None:
+        """Users in processes have a copy of the model each, and those in threads a thread; on an
+        event loop there may be any number.
+        """
+        pool = self._line.setting.pool or self._testbed.settings.pool.value
+        own = {"inline": 1, "process": 4 * self._cpus, "thread": MOST_THREADS}
+        return own.get(pool)
+
+    def _within(self) -> list[int]:
+        """The numbers of users that kept the bounds in closed loop."""
+        kept = (line.setting.clients for line in self._lines if line.valid and line.within)
+        return [clients for clients in kept if clients]
 
     def _request_s(self) -> float | None:
         """How long a request takes where the fewest ask."""

@@ -13,7 +13,7 @@ from qs.base.scenarios import CONCURRENCY
 from qs.base.words import number
 from qs.limit.goals import ERRORS, GOODPUT, Goal, of_the_run, with_implied
 from qs.limit.limit import Limit
-from qs.limit.trial import load_words
+from qs.limit.trial_plan import load_words
 from qs.result.columns import BY_SHORT, Column
 from qs.result.sweep import Recommendation, SweepLine, SweepSetting
 from qs.sweep.again import Again

@@ -196,3 +196,12 @@ def test_what_cannot_be_measured_is_refused_before_anything_runs(hardware, remot
         return
     with pytest.raises(Faults, match="bounds of what is measured of"):
         check_goals(request)
+
+
+def test_a_trial_is_not_judged_but_failures_that_are_bounded_are_no_fault_of_it():
+    result = with_failures(llm_result(), 3)
+    trial = measured(CASE, result, goals=parse_goals(["ttft_p99=1ms,errors=2%"]), judging=False)
+    assert trial.verdict is Verdict.VALID and len(trial.rules) == 2
+    assert not trial.rules[0].passed
+    unbounded = measured(CASE, result, goals=parse_goals(["ttft_p99=1ms"]), judging=False)
+    assert unbounded.verdict is Verdict.INVALID

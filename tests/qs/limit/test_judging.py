@@ -14,7 +14,7 @@ from qs.engine.statistics.beta import binomial_at_most
 from qs.limit.counts import BatchCounts, Waits
 from qs.limit.goals import Goal, parse_goal
 from qs.limit.judging import FAILS, HOLDS, UNCLEAR, judge
-from qs.limit.trial import SEARCH, TrialPlan
+from qs.limit.trial_plan import SEARCH, TrialPlan
 from tests.qs.limit.queues import Queue, recorded, true_limit
 
 P99 = parse_goal("p99=20ms")

@@ -10,7 +10,7 @@ import pytest
 
 from qs.base.scenarios import CONCURRENCY, RATE
 from qs.limit import LimitSettings, Trial, find_limit, parse_goals
-from qs.limit.trial import CURVE, SEARCH, TrialPlan
+from qs.limit.trial_plan import CURVE, SEARCH, TrialPlan
 from tests.qs.limit.language_models import Model
 
 BOUND_S, SHARE = 1.0, 0.05

@@ -10,7 +10,7 @@ import pytest
 
 from qs.base.words import number
 from qs.limit import Limit, LimitSettings, find_limit, parse_goals
-from qs.limit.trial import CONFIRM
+from qs.limit.trial_plan import CONFIRM
 from tests.qs.limit.queues import Queue
 
 

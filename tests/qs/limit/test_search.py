@@ -13,7 +13,8 @@ from qs.base.errors import Faults, UserError
 from qs.base.words import number
 from qs.limit import LimitSettings, find_limit, parse_goals
 from qs.limit.judging import FAILS, HOLDS
-from qs.limit.trial import CONFIRM, CURVE, SEARCH, Trial
+from qs.limit.trial import Trial
+from qs.limit.trial_plan import CONFIRM, CURVE, SEARCH
 from tests.qs.limit.queues import Queue, true_limit
 
 SERVICE_S = 0.001

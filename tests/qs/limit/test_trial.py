@@ -13,7 +13,7 @@ from qs.engine import Poisson, Pool, RunPlan, Stop, run
 from qs.engine.result import Caveat
 from qs.limit import Trial, TrialPlan, parse_goals
 from qs.limit.counts import BATCHES
-from qs.limit.trial import SEARCH
+from qs.limit.trial_plan import SEARCH
 
 
 def plan_of(rate: float, duration_s: float, *bounds: str) -> TrialPlan:

@@ -101,7 +101,7 @@ def test_the_most_users_of_a_server_are_found_twice_within_a_tenth(tmp_path):
                     tmp_path / seed,
                     server.address,
                     *("--over", "concurrency", "--slo", "ttft_p95=400ms"),
-                    *("--slo_budget", "120s", "-d", "3s", "--seed", seed),
+                    *("--slo_budget", "180s", "-d", "3s", "--seed", seed),
                 )["limit"]
             )
     users = [limit["users"] for limit in found]

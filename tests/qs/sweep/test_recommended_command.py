@@ -279,3 +279,14 @@ def test_the_printed_command_settles_to_what_the_trial_had(config, combination, 
             assert not wanted and not value  # closed loop
         else:
             assert value == wanted, (name, typed_again)
+
+
+def test_the_limits_command_holds_what_it_measures_to_the_bounds():
+    again = Again(("qs", "load", "model.onnx"), seconds=1.0, bounds=("--slo", "ttft_p99=1s"))
+    assert again.rate(Combination(1), 8.0) == (
+        "qs load model.onnx --batch_sizes 1 --rate 8 --duration 30s --slo ttft_p99=1s"
+    )
+    assert again.users(Combination(1, 12)) == (
+        "qs load model.onnx --batch_sizes 1 --clients 12 --duration 30s --slo ttft_p99=1s"
+    )
+    assert "--slo" not in (again.setting(Combination(1)) or "")

@@ -14,7 +14,7 @@ import pytest
 
 from qs.base.errors import UserError
 from qs.limit import Trial, TrialPlan, parse_goals
-from qs.limit.trial import SEARCH
+from qs.limit.trial_plan import SEARCH
 from qs.result.row import Mode, Row, Verdict
 from qs.settings.request import Feeding, Request
 from qs.sweep.same import code_sha256, measured_options
