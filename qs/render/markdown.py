@@ -13,6 +13,7 @@ from qs.render.html.page import scores
 from qs.render.performance import columns_of
 from qs.render.tiles import tiles_of
 from qs.result.gate import GateEntry
+from qs.result.llm_server_words import states_table, times_table
 from qs.result.server_words import batches_table, client_table, parts_table
 from qs.result.story import Story
 from qs.result.sweep import SweepEntry
@@ -57,6 +58,8 @@ def markdown(story: Story) -> str:
     for made in (
         measures_table(story.cases),
         server_times_table(story.cases),
+        times_table(story.cases),
+        states_table(story.cases),
         parts_table(story.cases),
         client_table(story.cases),
         batches_table(story.cases),

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from qs.base.words import NOTHING, counted, half_width, number, percent
 from qs.result.cases import NamedCase
+from qs.result.llm_server_words import llm_server_words
 from qs.result.measure_entry import MeasureEntry
 from qs.result.row import Row
 from qs.result.server_words import Table
@@ -30,14 +31,15 @@ NAMES = {
     "cached_tokens": "of the input cached",
 }
 MOST_SAID = 6  # cases with lines of their own
-TOKENS, OUTCOMES, GOODPUT, CLIENT, SERVER = (
+TOKENS, OUTCOMES, GOODPUT, CLIENT, SERVER, TOLD = (
     "tokens",
     "answers ended by",
     "goodput",
     "client per event",
     "server's own times",
+    "server's metrics",
 )
-FACTS = (TOKENS, OUTCOMES, GOODPUT, CLIENT, SERVER)
+FACTS = (TOKENS, OUTCOMES, GOODPUT, CLIENT, SERVER, TOLD)
 _BRIEF = ("ttft", "itl", "tpot")
 _FIGURES = ("p50", "p90", "p99")
 _MS = 1e6
@@ -166,6 +168,9 @@ def _facts(row: Row) -> Iterator[tuple[str, str]]:
     ]
     if beside:
         yield SERVER, ", ".join(beside) + ", medians"
+    told = llm_server_words(row)
+    if told:
+        yield TOLD, told
 
 
 def goodput_words(row: Row) -> str:

@@ -13,6 +13,8 @@ from qs.result.llm_server_words import llm_server_words, states_table, times_tab
 from qs.result.measure_entry import MeasureEntry
 from qs.result.row import Mode, Row
 from qs.result.server_entry import ServerEntry
+from qs.result.tokens_entry import TokensEntry
+from qs.result.tokens_words import token_facts
 from qs.result.verdict import Verdict
 
 NS = 1_000_000_000
@@ -165,3 +167,8 @@ def test_all_its_names_are_read_where_nobody_names_metrics():
                  "nv_trt_llm_kv_cache_block_metrics"):  # fmt: skip
         assert wanted.takes(name), name
     assert len(set(WELL_KNOWN)) == len(WELL_KNOWN)
+
+
+def test_it_is_a_fact_of_a_language_models_case():
+    row = row_of(*VLLM).changed(tokens=TokensEntry())
+    assert dict(token_facts(named([row])))["server's metrics"] == llm_server_words(row)
