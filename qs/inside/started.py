@@ -142,8 +142,12 @@ def started_target(
     if drive.per_query > 1 and own["open"] is not None:
         own["open"] = partial(_opened, own["open"], drive.per_query)
     reader = getattr(backend, "reader", None)
-    if callable(reader) and not drive.lists:
-        own["read"] = reader()
+    own["read"] = reader() if callable(reader) else None
+    if own["read"] is not None and drive.lists:
+        raise UserError(
+            "the requests of a language model are read one by one: --scenario multi_stream and "
+            "--samples_per_query ask for several at a time; --clients N sends N at a time"
+        )
     return call, {"start": start} | own
 
 
