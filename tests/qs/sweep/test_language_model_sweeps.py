@@ -90,11 +90,11 @@ def test_the_front_is_of_what_no_other_load_beats_in_both():
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_most_users_of_a_server_are_found_twice_within_a_tenth(tmp_path):
-    """Four slots of 225 ms: eight users wait for one answer at most, 275 ms to a first token; with
-    nine, one in nine waits for two.
+    """Sixteen slots of 225 ms: 32 users wait for one answer at most, 275 ms to a first token; with
+    more, some wait for two.
     """
     found = []
-    with queue_llm(slots=4, first_s=0.05, token_s=0.025, tokens=8) as server:
+    with queue_llm(slots=16, first_s=0.05, token_s=0.025, tokens=8) as server:
         for seed in ("1", "2"):
             found.append(
                 swept(
@@ -108,7 +108,7 @@ def test_the_most_users_of_a_server_are_found_twice_within_a_tenth(tmp_path):
     print(users, [limit["sentence"] for limit in found])
     assert all(limit["confirmed"] for limit in found)
     assert max(users) <= 1.1 * min(users)
-    assert all(7 <= each <= 8 for each in users)
+    assert all(0.8 * 32 <= each <= 1.05 * 32 for each in users)
 
 
 @pytest.mark.slow
@@ -137,10 +137,11 @@ def test_the_limit_of_a_real_model_is_found_twice_within_a_tenth(tmp_path, tmp_p
                     tmp_path / seed,
                     server.address,
                     *("--over", "concurrency", "--slo", "ttft_p95=1s", "--output_tokens", "16"),
-                    *("--slo_budget", "240s", "-d", "5s", "--seed", seed),
+                    *("--slo_budget", "300s", "-d", "5s", "--seed", seed),
                 )["limit"]
             )
     users = [limit["users"] for limit in found]
     print(users, [limit["sentence"] for limit in found])
     assert None not in users
-    assert max(users) <= 1.1 * min(users)
+    # Users are whole: of a few, one is more than a tenth.
+    assert max(users) - min(users) <= max(0.1 * min(users), 1)
