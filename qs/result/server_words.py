@@ -83,8 +83,10 @@ def beside_words(row: Row) -> str:
             for name, each in (row.parts or {}).items()
             if name in STAMPED and each.p50_ms
         ]
-        client = f"; as the client stamped it (p50): {', '.join(stamped)}" if stamped else ""
-        return f"{NOT_MEASURED}: {why_not(server)}{client}"
+        client = f"as the client stamped it (p50): {', '.join(stamped)}" if stamped else ""
+        if row.tokens is not None:  # an API of language models tells no parts, and none are missed
+            return client
+        return "; ".join(filter(None, (f"{NOT_MEASURED}: {why_not(server)}", client)))
     said = [
         f"{part.name} {number(part.mean_ms)} ms ({percent(part.share or 0.0)})"
         for part in server.parts
@@ -246,7 +248,8 @@ def notes_of(cases: Sequence[NamedCase]) -> list[str]:
         server = case.row.server
         if server is None:
             continue
-        for text in (server.no_statistics, server.not_split, server.no_metrics, *server.faults):
+        untold = () if case.row.tokens is not None else (server.no_statistics, server.not_split)
+        for text in (*untold, server.no_metrics, *server.faults):
             if text:
                 said[text] = None
         if server.to_s is not None and case.row.wall_s:

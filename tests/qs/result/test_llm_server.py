@@ -13,6 +13,7 @@ from qs.result.llm_server_words import llm_server_words, states_table, times_tab
 from qs.result.measure_entry import MeasureEntry
 from qs.result.row import Mode, Row
 from qs.result.server_entry import ServerEntry
+from qs.result.server_words import beside_words, notes_of
 from qs.result.tokens_entry import TokensEntry
 from qs.result.tokens_words import token_facts
 from qs.result.verdict import Verdict
@@ -172,3 +173,11 @@ def test_all_its_names_are_read_where_nobody_names_metrics():
 def test_it_is_a_fact_of_a_language_models_case():
     row = row_of(*VLLM).changed(tokens=TokensEntry())
     assert dict(token_facts(named([row])))["server's metrics"] == llm_server_words(row)
+
+
+def test_that_an_api_has_no_statistics_is_no_news():
+    row = row_of(counter("process_cpu_seconds_total", 1)).changed(tokens=TokensEntry())
+    server = row.server.changed(no_statistics="openai+http:// has no statistics")
+    assert beside_words(row.changed(server=server)) == ""
+    assert notes_of(named([row.changed(server=server)])) == []
+    assert "no statistics" in beside_words(row.changed(server=server, tokens=None))
