@@ -320,12 +320,8 @@ def failure_of(fault: BadAnswer) -> str:
     return Failure.TOO_LARGE if isinstance(fault, TooLarge) else Failure.BAD_ANSWER
 
 
-def judge(
-    call: WireCall, reader: AnswerReader, most_kept_bytes: int, *, told: bool = False
-) -> None:
-    """Say of an answer that came but was not wanted how it failed. `told`: without a detail, which
-    has been told of its kind.
-    """
+def judge(call: WireCall, reader: AnswerReader, most_kept_bytes: int) -> None:
+    """Say of an answer that came but was not wanted how it failed."""
     frame = reader.frame
     if reader.too_large:
         call.failure = Failure.TOO_LARGE
@@ -335,6 +331,5 @@ def judge(
         reader.too_large = reader.crowded = False
         return
     call.failure = frame.failure
-    if not told:
-        redirected = frame.failure == Failure.REDIRECTED
-        call.detail = f"to {frame.location or 'nowhere'}" if redirected else shown(call.body)
+    redirected = frame.failure == Failure.REDIRECTED
+    call.detail = f"to {frame.location or 'nowhere'}" if redirected else shown(call.body)

@@ -51,5 +51,7 @@ def shown(data: bytes | bytearray | memoryview | str) -> str:
     if not isinstance(data, str):
         data = bytes(data[: 4 * MOST_SHOWN]).decode("utf-8", "replace")
     line = " ".join(data[: 2 * MOST_SHOWN].split())
-    text = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in line)
+    text = line
+    if not line.isprintable():  # letter by letter takes tens of us, and failures come in floods
+        text = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in line)
     return text if len(text) <= MOST_SHOWN else text[: MOST_SHOWN - 1] + "…"

@@ -27,8 +27,6 @@ from qs.engine.wire.sweep import Sweep, sweep_line, to_ns
 
 _now_ns = MONOTONIC.now_ns
 _COUNTED = ("opened while measuring", "replaced", "sent again", "closed by server", "stray bytes")
-# Of so many kinds of failures the first one's detail is told.
-MOST_DETAILS = 64
 
 
 class HttpClient:
@@ -54,7 +52,6 @@ class HttpClient:
         self._whole_ns = to_ns(settings.timeout_s)
         self._byte_ns = to_ns(settings.first_byte_timeout_s)
         self._stall_ns = to_ns(settings.stall_timeout_s)
-        self._told: set[str] = set()
         self._closed = True
         self._opened = False  # whether `open` is through
         self._growing = 0  # connections that are being opened since all others were in use
@@ -210,11 +207,7 @@ class HttpClient:
 
     def judge(self, call: WireCall, reader: AnswerReader) -> None:
         """An answer came, but not the one that was wanted."""
-        frame = reader.frame
-        told = frame.failure in self._told
-        judge(call, reader, self.settings.most_kept_bytes, told=told)
-        if len(self._told) < MOST_DETAILS:
-            self._told.add(call.failure or "")
+        judge(call, reader, self.settings.most_kept_bytes)
 
     def fail(self, call: WireCall, word: str, detail: str, now_ns: int) -> None:
         """No answer came, or not the whole of it."""

@@ -88,10 +88,13 @@ def doubts_of(row: Row, read: Mapping[str, int], asked: LlmAsked) -> Iterator[Do
             "us gathers them, and no time between tokens is known",
             cure="the server itself as the address, without a proxy",
         )
-    if share(EVENTS_UNKNOWN) > FEW and share(UNCOUNTED) <= FEW:  # else it follows from that
+    # Of answers whose tokens nobody counted it follows.
+    unknown = read.get(EVENTS_UNKNOWN, 0) - read.get(UNCOUNTED, 0)
+    if unknown / answered > FEW:
         yield DoubtEntry(
             code="events_uncounted",
-            text=f"how many tokens an event carries is unknown in {of_all(EVENTS_UNKNOWN)}: they "
+            text=f"how many tokens an event carries is unknown in {number(unknown)} of "
+            f"{counted(answered, 'answer')}: their text cannot hold what the server counts; they "
             "are in no time between tokens",
             cure="--tokenizer with the tokenizer of this model",
         )

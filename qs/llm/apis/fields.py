@@ -35,8 +35,8 @@ _FINISHES: dict[str, Finish | None] = {
     "none": None,
 }
 MOST_ERROR_CHARACTERS = 300
-# A count of more than that is none.
-MOST_TOKENS = 1 << 32
+# A count of more than that is none: no model takes or gives so many in one request.
+MOST_TOKENS = 1 << 27
 
 
 def merged(ours: Mapping[str, Any], asked: LlmAsked, prompt: Prompt) -> dict[str, Any]:
@@ -78,8 +78,9 @@ def bearer(key: str) -> dict[str, str]:
 
 
 def loaded(data: bytes) -> Any:
-    """What the JSON says; None for what is none. Python's own writer makes NaN and Infinity, and
-    others cut a pair of surrogates in two: they are read as null and as "?".
+    """What the JSON says; None for what is none. Python's own writer makes NaN and Infinity, others
+    cut a pair of surrogates in two, or a letter of several bytes, or write Latin-1: these are read
+    as null, as "?" and as U+FFFD, which is what the standard of events makes of the latter.
     """
     try:
         return orjson.loads(data)
@@ -87,7 +88,8 @@ def loaded(data: bytes) -> Any:
         if data[:1] != b"{":
             return None
     try:
-        content = json.loads(data, parse_constant=lambda name: None)
+        text = data.decode("utf-8", "replace")
+        content = json.loads(text, parse_constant=lambda name: None)
         return orjson.loads(json.dumps(content, ensure_ascii=False).encode("utf-8", "replace"))
     except (ValueError, RecursionError):
         return None

@@ -113,6 +113,8 @@ def test_many_lengths_are_put_together():
         ({"ended by length unasked": 300}, "cut_answers"),
         ({"counted differently": 60}, "tokens_differ"),
         ({"counted by nobody": 60}, "tokens_uncounted"),
+        ({"counted by nobody": 60, "tokens of events unknown": 60}, "tokens_uncounted"),
+        ({"tokens of events unknown": 60}, "events_uncounted"),
         ({"unreadable": 1}, "unreadable"),
         ({}, None),
         ({"shorter than asked": 6, "counted differently": 6}, None),
@@ -121,7 +123,8 @@ def test_many_lengths_are_put_together():
 def test_what_is_to_be_doubted(read, code):
     codes = [each.code for each in llm_row(llm_result(read=read)).doubts]
     ours = {"other_lengths", "other_prompts", "cut_answers", "tokens_differ", "tokens_uncounted"}
-    assert [each for each in codes if each in ours | {"unreadable"}] == ([code] if code else [])
+    ours |= {"events_uncounted", "unreadable"}
+    assert [each for each in codes if each in ours] == ([code] if code else [])
 
 
 def test_each_measure_has_its_log(tmp_path):

@@ -241,6 +241,7 @@ def test_tokens_that_events_name() -> None:
         (b'{"choices":[{"delta":{"content":"a"},"logprob":-Infinity,"other":NaN}]}', "a"),
         (b'{"choices":[{"delta":{"content":"\\ud83d"}}]}', "?"),
         (b'{"choices":[{"delta":{"content":"\\ud83d\\ude42"}}]}', "\N{SLIGHTLY SMILING FACE}"),
+        (b'{"choices":[{"delta":{"content":"caf\xe9"}}]}', "caf\ufffd"),
         (b'{"choices":[{"delta":{"content":"a"}}]', ""),
         (b"[" * 100_000, ""),
         (b'{"a":' * 100_000, ""),
