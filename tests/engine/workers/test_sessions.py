@@ -101,9 +101,16 @@ def test_users_pause_and_go_on_until_the_duration_and_no_turn_is_issued_after_it
     assert result.ended_by is Ending.DURATION
     assert result.columns["due_ns"].max() < 300 * MS
     begun, completed, failed, cut = outcome(result)
-    assert begun == completed + cut and failed == 0 and 1 <= cut <= 4
+    assert begun == completed + cut and failed == 0 and cut <= 4
     assert 8 <= result.completed <= 4 * 15
     assert target.most <= 4
+
+
+def test_conversations_whose_next_turn_falls_due_after_the_end_are_cut():
+    plan = plan_of(Sessions(users=4), Stop(duration_s=0.2))
+    result = run(plan, StartedTarget(pause_s=0.001), [Talk(1, 0, 30_000)])
+    assert outcome(result) == (4, 0, 0, 4)
+    assert result.completed == 4 and result.ended_by is Ending.DURATION
 
 
 def test_arrivals_keep_their_due_times_however_long_conversations_are():
