@@ -109,7 +109,7 @@ def test_users_pause_and_go_on_until_the_duration_and_no_turn_is_issued_after_it
 def test_conversations_whose_next_turn_falls_due_after_the_end_are_cut():
     plan = plan_of(Sessions(users=4), Stop(duration_s=0.2))
     result = run(plan, StartedTarget(pause_s=0.001), [Talk(1, 0, 30_000)])
-    assert outcome(result) == (4, 0, 0, 4)
+    assert outcome(result) == [4, 0, 0, 4]
     assert result.completed == 4 and result.ended_by is Ending.DURATION
 
 
