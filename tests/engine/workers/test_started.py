@@ -6,7 +6,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -379,8 +383,8 @@ def test_a_start_that_is_a_coroutine_function_is_refused():
         run(CLOSED, Target())
 
 
-@pytest.mark.parametrize("frozen", [False, True])
-def test_the_collector_is_put_back(frozen):
+def collector_is_put_back(frozen: bool) -> None:
+    """In a process of its own: with all that tests have in memory a collection takes seconds."""
     seen = []
 
     class Target(StartedTarget):
@@ -388,18 +392,21 @@ def test_the_collector_is_put_back(frozen):
             seen.append((gc.isenabled(), gc.get_freeze_count() > 0))
             return super().start(sample, done)
 
-    gc.unfreeze()  # what conftest.py has set aside
     if frozen:
         gc.freeze()
     before = len(gc.callbacks)
-    try:
-        result = run(OPEN, Target())
-        assert gc.isenabled() and len(gc.callbacks) == before
-        assert bool(gc.get_freeze_count()) == frozen
-    finally:
-        gc.freeze()
+    result = run(OPEN, Target())
+    assert gc.isenabled() and len(gc.callbacks) == before
+    assert bool(gc.get_freeze_count()) == frozen
     assert set(seen) == {(False, True)}
     assert result.collections == 0
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_the_collector_is_put_back(frozen):
+    code = f"from {__name__} import collector_is_put_back; collector_is_put_back({frozen})"
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    subprocess.run([sys.executable, "-c", code], env=env, timeout=120, check=True)
 
 
 def test_a_program_that_collects_by_itself_is_seen():
