@@ -202,8 +202,8 @@ class RunResult:
     measures: dict[str, Measured] = field(default_factory=dict)
     # what became of the requests, in the reader's words
     outcomes: dict[str, int] = field(default_factory=dict)
-    # requests that kept all of the plan's bounds, and the 95 % interval of how many a second; None:
-    # the plan has none
+    # requests that were read and kept all of the plan's bounds, and the 95 % interval of how many a
+    # second; None: the plan has none, or one of a measure that was misread
     good: int | None = None
     good_per_s: Estimate | None = None
     # how many of them were completed in each of `intervals`

@@ -454,6 +454,7 @@ MISREADINGS = {
     "another's": lambda reading, size: reading.values.update(others=np.zeros(size, int)),
     "many as one": lambda reading, size: reading.values.update(gap=np.zeros(size, int)),
     "no names": lambda reading, size: setattr(reading, "values", 7),
+    "no names of many": lambda reading, size: setattr(reading, "many", [1]),
     "too few instants": lambda reading, size: reading.many.update(gap=(np.ones(3, int),) * 1),
     "the future": lambda reading, size: reading.many.update(
         gap=(np.ones(1, int), np.array([1 << 62]))

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from qs.engine.measures.checking import COUNTS, HAPPENED, OUTCOMES
 from qs.engine.measures.found import STAMPS
 from qs.engine.measures.measure import HAPPENED_NS
 from qs.engine.record.histogram import Histogram
@@ -26,24 +27,25 @@ Stretch = tuple[float, Sequence[IntervalRow]]
 def joined_measures(runs: Sequence[RunResult]) -> dict[str, Any]:
     """Those fields of a result, of at least two. What one run does not have, all do not have."""
     bounded = all(run.good is not None for run in runs)
+    misread = {what: why for run in runs for what, why in run.misread.items()}
     return {
         "measures": {
             name: _measured([run.measures[name] for run in runs], [run.wall_s for run in runs])
             for name in runs[0].measures
             if all(name in run.measures for run in runs)
         },
-        "outcomes": summed(run.outcomes for run in runs),
-        "read": summed(run.read for run in runs),
+        "outcomes": {} if OUTCOMES in misread else summed(run.outcomes for run in runs),
+        "read": {} if COUNTS in misread else summed(run.read for run in runs),
         "good": sum(run.good or 0 for run in runs) if bounded else None,
-        "good_by_interval": [many for run in runs for many in run.good_by_interval],
+        "good_by_interval": [many for run in runs if bounded for many in run.good_by_interval],
         "good_per_s": _good_per_s(runs) if bounded else None,
-        "happened": _happened(runs),
+        "happened": {} if HAPPENED in misread else _happened(runs),
         "sampled": _sampled(runs),
         "unread": sum(run.unread for run in runs),
         "unread_why": {code: why for run in runs for code, why in run.unread_why.items()},
         "written_bytes": sum(run.written_bytes for run in runs),
         "longest_write_ns": max(run.longest_write_ns for run in runs),
-        "misread": {what: why for run in runs for what, why in run.misread.items()},
+        "misread": misread,
     }
 
 

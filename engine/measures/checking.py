@@ -53,10 +53,21 @@ def checked(reading: Reading, size: int, measures: Sequence[Measure], now_ns: in
             found.misread.setdefault(what, f"{words(fault)}"[:300])
             return None
 
+    def of_kind(kind: str, read: Any, names: set[str]) -> dict[str, Any]:
+        by_name = told(kind, _items, read)
+        if by_name is None:  # what it tells of any of them is not known
+            found.misread.update(dict.fromkeys(names, found.misread[kind]))
+        return by_name or {}
+
     single = {each.name for each in measures if not each.many}
     several = {each.name for each in measures if each.many}
-    values = told("values", _items, reading.values) or {}
-    many = told("many", _items, reading.many) or {}
+    values, many = (
+        of_kind(kind, read, names)
+        for kind, read, names in (
+            ("values", reading.values, single),
+            ("many", reading.many, several),
+        )
+    )
     for name in [*values, *many]:
         if name not in single | several:
             found.misread[name] = "the plan has no such measure"

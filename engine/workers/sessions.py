@@ -59,6 +59,12 @@ class Turns(Arrivals):
         self._busy = False
         self._wait(talks.due_ns, now)
 
+    def _wait(self, due: int, now: int) -> None:
+        super()._wait(due, now)
+        # What left the line may have been answered within its own start.
+        if (due := self._talks.due_ns) < self._next:
+            self._await(due)
+
     def _ended(self, client: int, call: Any) -> None:
         now, timeout_ns = MONOTONIC.now_ns(), self._share.timeout_ns
         if self._over or self._requests.fault is not None:

@@ -40,7 +40,8 @@ def unread(result: RunResult, plan: RunPlan) -> Caveat | None:
     return Caveat(
         Doubt.UNREAD,
         f"{number(result.unread)} of {number(result.completed)} requests were not read, since "
-        f"{why}: they are in no measure but the response time",
+        f"{why}: they are in no measure but the response time"
+        + (", and among no good requests" if plan.bounds else ""),
         " and ".join(dict.fromkeys(_ADVICE[code] for code in reasons)),
     )
 

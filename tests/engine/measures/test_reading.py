@@ -198,6 +198,20 @@ def test_turns_of_one_plan_are_joined():
     assert whole.to_dict()["good"] == whole.good
     missing = joined([parts[0], run(CLOSED, ReadTarget("short"))])
     assert set(missing.measures) == {"number", "gap"} and "took" in missing.misread
+    assert missing.outcomes == {"stop": 200}
+    for wrong in ("few words", "minus", "when"):
+        there = joined([parts[0], run(CLOSED, ReadTarget(wrong))])
+        gone = (there.outcomes, there.read, there.happened)
+        assert [not each for each in gone] == [
+            wrong == each for each in ("few words", "minus", "when")
+        ]
+    bounds = (Bound("took", 1 << 62),)
+    told, untold = (
+        run(replace(CLOSED, bounds=bounds), ReadTarget(wrong)) for wrong in ("", "short")
+    )
+    assert told.good == 100
+    mixed = joined([told, untold])
+    assert (mixed.good, mixed.good_per_s, mixed.good_by_interval) == (None, None, [])
 
 
 # -- plans

@@ -134,7 +134,8 @@ def test_a_failed_turn_ends_its_conversation():
     result = run(plan, target, [Talk(1, 0, 0)])
     assert result.errors_by_kind == {"HTTP 503": result.errors}
     begun, completed, failed, cut = outcome(result)
-    assert (begun, completed, cut) == (20, 1, 0) and failed == result.errors == 19
+    # Whether the first one's second turn is the target's second request is a matter of time.
+    assert (begun, cut) == (20, 0) and completed <= 1 and failed == result.errors == 20 - completed
 
 
 @pytest.mark.parametrize("what", ["raise", "within", "failure"])
@@ -171,6 +172,16 @@ def test_a_cap_holds_turns_back_and_counts_them():
     assert result.lateness.mean_ns > 2 * MS
 
 
+def test_a_turn_that_left_the_line_and_was_answered_within_its_own_start_has_a_next_one():
+    """The run ended as if nothing more were to come, and was valid."""
+    plan = plan_of(Sessions(users=3), Stop(iterations=60), pool=Pool("async", max_in_flight=1))
+    target = StartedTarget(2, "within", onward=True, pause_s=0.05)
+    result = run(plan, target, [Talk(1, 0, 0, 0)])
+    assert (result.completed, result.ended_by) == (60, Ending.PLAN)
+    assert result.counts[HELD_BACK] > 0
+    assert outcome(result)[0] >= 20
+
+
 def test_what_waits_in_line_when_the_run_is_cut_short_was_not_issued():
     plan = plan_of(
         Sessions(arrivals=ConstantRate(1_000)),
@@ -205,10 +216,14 @@ def test_samples_that_are_no_conversations_end_the_run(sample, users):
 def test_an_interrupt_ends_conversations_in_order():
     async def inside():
         interrupt = asyncio.Event()
-        asyncio.get_running_loop().call_later(0.2, interrupt.set)
         plan = plan_of(Sessions(users=3, think_time_s=30.0), Stop(duration_s=60))
         talks = [Talk(1, 1, 0, 0)]
-        return await run_async(plan, StartedTarget(), talks, interrupt=interrupt)
+
+        def shown(progress):
+            if progress.completed == 3:  # all users think
+                interrupt.set()
+
+        return await run_async(plan, StartedTarget(), talks, on_progress=shown, interrupt=interrupt)
 
     result = asyncio.run(inside())
     assert result.interrupted
