@@ -154,6 +154,7 @@ def test_without_either_nothing_is_asked_of_the_answers(tmp_path, server):
 PAGE = (ROOT / "docs" / "llm-answers.md").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", re.findall(r"^```sh\n(.*?)\n```$", PAGE, re.MULTILINE))
 def test_the_commands_of_the_page(tmp_path, server, command):
     kind, url = server

@@ -38,7 +38,9 @@ def agrees(result: RunResult) -> None:
 CLOSED = RunPlan(ClosedLoop(clients=2, iterations=40), pool=Pool("process"), calibrate=False)
 
 
-@pytest.mark.parametrize(("every", "what"), [(4, "exit"), (30, "kill")])
+@pytest.mark.parametrize(
+    ("every", "what"), [pytest.param(4, "exit", marks=pytest.mark.slow), (30, "kill")]
+)
 def test_processes_that_die_leave_their_intervals(every, what):
     result = run(CLOSED, dying(every, what))
     agrees(result)
@@ -50,7 +52,7 @@ def test_processes_that_die_leave_their_intervals(every, what):
         assert any("not issued" in reason for reason in result.reasons)
 
 
-@pytest.mark.parametrize("interval_s", [0.05, 1.0])
+@pytest.mark.parametrize("interval_s", [0.05, pytest.param(1.0, marks=pytest.mark.slow)])
 def test_what_a_process_had_counted_before_it_died_is_in_its_intervals(interval_s):
     stop = Stop(duration_s=600)
     plan = RunPlan(ClosedLoop(), stop, Pool("process"), interval_s=interval_s, calibrate=False)

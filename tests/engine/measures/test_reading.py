@@ -83,6 +83,7 @@ def test_those_of_several_processes_add_up(plan):
 # -- what is made of it
 
 
+@pytest.mark.slow
 def test_confidence_is_that_of_the_response_time_where_both_are_the_same():
     plan = replace(CLOSED, load=ClosedLoop(2), stop=Stop(duration_s=1.6))
     result = run(plan, ReadTarget(pause_s=0.001))

@@ -143,6 +143,7 @@ def test_a_baseline_whose_numbers_say_nothing_is_refused(place, saved, tmp_path,
     refused(ran, "--baseline", *words, "--old PATH --new PATH")
 
 
+@pytest.mark.slow
 def test_a_baseline_without_logs_and_intervals_cannot_tell(place, saved, tmp_path):
     """As the first results were."""
     old = json.loads(saved.read_text())

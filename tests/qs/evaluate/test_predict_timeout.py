@@ -71,7 +71,9 @@ def predict(self, feeds):
 """
 
 
-@pytest.mark.parametrize("stated", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "stated", [pytest.param(stated, marks=pytest.mark.slow) for stated in (False, True)]
+)
 def test_a_large_batch_that_takes_long_is_no_hang(tmp_path, stated):
     """Two minutes made a third of a second: batch 4 takes 0.6 s, twice that, as batch 1 lets
     expect.

@@ -256,6 +256,7 @@ FACTORY = {
 }
 
 
+@pytest.mark.slow
 def test_a_runner_of_the_vendors_own_is_made_in_each_worker(tmp_path, notes):
     """Named as upstream would name it."""
     config = {

@@ -147,7 +147,14 @@ ZEROS = "{name: each * 0 for name, each in answer.items()}"
             "the idle backend, after the case: its answer",
             marks=pytest.mark.slow,
         ),
-        ("process", 41, "{}", ("--verify", "all"), "the idle backend, before the case: sample"),
+        pytest.param(
+            "process",
+            41,
+            "{}",
+            ("--verify", "all"),
+            "the idle backend, before the case: sample",
+            marks=pytest.mark.slow,
+        ),
         pytest.param("inline", 1000, "None", (), None, marks=pytest.mark.slow),
     ],
 )

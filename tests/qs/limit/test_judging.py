@@ -120,7 +120,9 @@ def test_the_interval_is_clopper_and_pearsons():
     assert high == pytest.approx(0.01688, rel=0.05)
 
 
-@pytest.mark.parametrize(("servers", "waits"), [(1, 10), (2, 4), (4, 4)])
+@pytest.mark.parametrize(
+    ("servers", "waits"), [(1, 10), *(pytest.param(n, 4, marks=pytest.mark.slow) for n in (2, 4))]
+)
 def test_at_the_very_edge_verdicts_are_wrong_no_more_often_than_they_say(servers, waits):
     """A queue at the rate where p99 just meets its bound: with 95 % confidence no more than one
     verdict in twenty may be "holds", nor "fails". 150 trials each; ten or fewer are within chance

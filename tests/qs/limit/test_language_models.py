@@ -24,6 +24,7 @@ def search(model: Model, over: str, slo: str = SLO, on_step=None, done=(), **mor
     return asyncio.run(find_limit(parse_goals([slo]), model.trial, settings, on_step, done))
 
 
+@pytest.mark.slow
 def test_the_most_users_are_found_again_and_again_within_a_tenth():
     edge = Model().true_users(BOUND_S, SHARE)
     found = [search(Model(), CONCURRENCY, seed=seed, budget_s=300.0) for seed in range(4)]
@@ -44,6 +45,7 @@ def test_the_highest_rate_is_found_twice_within_a_tenth():
     assert max(rates) <= 1.1 * min(rates)
 
 
+@pytest.mark.slow
 def test_goodput_is_searched_for_like_a_percentile():
     edge = Model().true_users(BOUND_S, SHARE)
     limit = search(Model(), CONCURRENCY, "ttft=1s,goodput=95%", budget_s=300.0)

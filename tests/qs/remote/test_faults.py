@@ -100,6 +100,7 @@ def test_each_fault_is_counted_as_what_it_is_and_the_rest_is_kept(tmp_path):
     assert "2 sent again" in ran.stdout
 
 
+@pytest.mark.slow
 def test_a_server_that_is_away_for_a_while_is_a_doubt_that_says_when(tmp_path):
     """It answers 503, and later its model is unloaded and loaded again."""
     model = doubling()
@@ -141,6 +142,7 @@ def test_an_answer_that_is_not_what_was_announced_makes_the_row_invalid(tmp_path
     assert any("under load" in each and words in each for each in row["Reasons"]), row["Reasons"]
 
 
+@pytest.mark.slow
 def test_status_codes_of_grpc_and_a_message_larger_than_allowed(tmp_path):
     faults: dict[int, kserve_grpcio.Fault] = {
         FIRST: (14, "shutting down"),

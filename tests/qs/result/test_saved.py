@@ -65,6 +65,7 @@ def test_pages_too():
         FORMATS["html"].draw(story_of(result, FILES[at].parent))
 
 
+@pytest.mark.slow
 def test_and_compared():
     outcomes: Counter[bool] = Counter()
     for result, at in mutants(10, extreme) + mutants(10, damaged):

@@ -66,6 +66,7 @@ def test_no_accessibility_fault_in_light_and_in_print(show, page, media):
     assert above_minor(shown) == []
 
 
+@pytest.mark.slow
 def test_a_comparison_has_a_curve_for_each_time_of_a_token(show, tmp_path):
     sides = [
         side_of(str(llm_report(tmp_path / name, seed=seed, requests=400)))
