@@ -47,7 +47,7 @@ FEW = ("--iterations", 300, "--warmup", 1)
         ("thread", 3, RACING, True),
         ("thread", 3, RIGHT, False),
         pytest.param("process", 2, FOR_A_WHILE, True, marks=pytest.mark.slow),
-        ("process", 2, RIGHT, False),
+        pytest.param("process", 2, RIGHT, False, marks=pytest.mark.slow),
         ("inline", 1, FOR_A_WHILE, True),
         ("async", 3, AWAITED_RACING, True),
         pytest.param("async", 3, AWAITED_RIGHT, False, marks=pytest.mark.slow),
