@@ -381,7 +381,7 @@ class RunResult:
         found = self.measures[measure]
         unit, scale = found.measure.unit, found.measure.scale
         what = f"{measure} in {unit}" if scale == 1 else f"{measure} in 1/{scale} {unit}"
-        ratio = NS_PER_MS if unit == "ns" else float(scale)
+        ratio = (NS_PER_MS if unit == "ns" else 1.0) * scale
         write_hlog(Path(path), found.intervals, self.started_at, what, ratio)
 
 

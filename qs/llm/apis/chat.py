@@ -5,30 +5,23 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import orjson
-
 from qs.llm.answer import Answer, Channel, Delta
 from qs.llm.apis.api import Event
 from qs.llm.apis.fields import (
     as_text,
     bearer,
-    lengths,
     listed_tokens,
     loaded,
-    merged,
     read_beside,
     read_finish,
-    repeatable,
 )
-from qs.llm.apis.whole import whole_body, whole_stream
+from qs.llm.apis.openai import content_of, looks_whole, read_around, request_body
 from qs.llm.asked import LlmAsked
 from qs.llm.prompt import Prompt
 
 _CONTENT, _REASONING, _TOOL_CALL = Channel.CONTENT, Channel.REASONING, Channel.TOOL_CALL
 _new = tuple.__new__
 _TOKEN = re.compile(rb'"(?:content|reasoning_content|reasoning|refusal|arguments)"\s*:\s*"[^"]')
-_DONE = (b"\ndata: [DONE]", b"\ndata:[DONE]")
-_FINISH = (b'"finish_reason":"', b'"finish_reason": "')
 
 
 class Chat:
@@ -38,29 +31,13 @@ class Chat:
         return bearer(key)
 
     def body(self, prompt: Prompt, asked: LlmAsked, model: str) -> dict[str, Any]:
-        ours: dict[str, Any] = {
-            "model": model,
-            "messages": [each.as_sent() for each in prompt.messages],
-            # The only name of it that TGI and Ollama know, and the rest knows it too.
-            **lengths(prompt, asked, "max_tokens", "max_completion_tokens", exact=True),
-            "stream": asked.stream,
-            **repeatable(asked, seed=True),
-        }
-        if asked.stream:
-            ours["stream_options"] = {"include_usage": True}
-        return merged(ours, asked, prompt)
+        messages = [each.as_sent() for each in prompt.messages]
+        return request_body({"messages": messages}, prompt, asked, model, "max_completion_tokens")
 
     def read_event(self, event: Event, answer: Answer) -> None:
         at_ns, _, data, name = event
-        try:
-            content = orjson.loads(data)
-        except ValueError:
-            content = loaded(data)
-        if type(content) is not dict:
-            if data.strip() == b"[DONE]":
-                answer.ended = True
-            else:
-                answer.other_events += 1
+        content = content_of(data, answer)
+        if content is None:
             return
         deltas = answer.deltas
         before = len(deltas)
@@ -86,16 +63,7 @@ class Chat:
                     read_finish(choice, answer)
                 if choice.get("logprobs") or "token_ids" in choice:
                     answer.listed_tokens += listed_tokens(choice)
-        if len(deltas) == before:
-            answer.other_events += 1
-        if (
-            not answer.model
-            or content.get("usage")
-            or "timings" in content
-            or "error" in content
-            or "choices" not in content
-        ):
-            read_beside(content, answer, name)
+        read_around(content, answer, name, before)
 
     def read_whole(self, body: bytes, answer: Answer) -> None:
         content = loaded(body)
@@ -112,9 +80,7 @@ class Chat:
         read_beside(content, answer)
 
     def looks_whole(self, body: bytes, streamed: bool) -> bool:
-        if streamed:
-            return whole_stream(body, _TOKEN, _DONE, _FINISH)
-        return whole_body(body, _TOKEN)
+        return looks_whole(body, streamed, _TOKEN)
 
 
 def _read_message(message: dict[str, Any], at_ns: int, index: int, answer: Answer) -> None:
