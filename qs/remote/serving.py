@@ -24,6 +24,7 @@ from qs.base.errors import UserError
 from qs.base.visible import one_line
 from qs.base.words import span
 from qs.engine.wire.settings import ClientSettings, Tls
+from qs.llm.outcomes import Outcome
 from qs.remote.address import Address
 from qs.remote.asked import Asked
 from qs.remote.asking import Asking, client_of
@@ -135,12 +136,18 @@ class Serving:
         return self.protocol.outputs(call)
 
     def infer(self, feeds: Mapping[str, np.ndarray], brief: bool = False) -> dict[str, np.ndarray]:
-        """One inference, blocking; `brief`: any answer will do, the shorter the better. Unanswered,
-        BadAnswer, UserError.
+        """One inference, blocking; `brief`: any answer will do, the shorter the better; of a model
+        that has nothing to say to this prompt there are no outputs: it may have to the next one, or
+        when it is held to a length. Unanswered, BadAnswer, UserError.
         """
         self.describe()
         shorter = getattr(self.protocol, "brief", None) if brief else None
-        return self.answered(self.request(feeds) if shorter is None else shorter(feeds))
+        try:
+            return self.answered(self.request(feeds) if shorter is None else shorter(feeds))
+        except Unanswered as error:
+            if not brief or error.failure != Outcome.EMPTY_ANSWER.value:
+                raise
+            return {}
 
     def answered(self, request: Request) -> dict[str, np.ndarray]:
         """The outputs of one request, blocking. A server that says it is busy is asked again while

@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING
 
 from qs.base.visible import one_line
 from qs.engine.wire.failures import Failure
+from qs.llm.outcomes import Outcome
 from qs.remote.address import KSERVE, OPENAI, Address
 from qs.remote.protocol import NotReady
 
 if TYPE_CHECKING:
     from qs.engine.wire.calls import WireCall
 
+# Of a language model: their detail alone does not say what failed.
+_OUTCOMES = {each.value for each in Outcome}
 # No amount of waiting changes these.
 _FINAL = {Failure.TLS, Failure.UNRESOLVED, Failure.REDIRECTED, Failure.BAD_ANSWER}
 _TOKEN = 'say --header "Authorization=@env:NAME"'
@@ -31,8 +34,8 @@ PORTS = "Triton's port is 8000 (gRPC 8001), MLServer's 8080 (gRPC 8081)"
 def why_failed(address: Address, call: WireCall) -> str:
     """The failure of a request outside of a measurement, with what to do where that is known."""
     detail, word = one_line(call.detail, 200), call.failure or ""
-    by_status = word.startswith(("HTTP ", "gRPC "))
-    words = f"{word}: {detail}" if by_status and detail else detail or word
+    named = word.startswith(("HTTP ", "gRPC ")) or word in _OUTCOMES
+    words = f"{word}: {detail}" if named and detail else detail or word
     if call.failure == Failure.REFUSED and not address.port_stated:
         usual = f": {PORTS}" if address.backend == KSERVE else ""
         words += f"; the address states no port, which means {address.port}{usual}"

@@ -64,6 +64,7 @@ def asking(app: App) -> Callable[[bytes], Any]:
         named = {name.lower(): value for name, value in answer.headers.items()}
         return SimpleNamespace(
             status=answer.status,
+            head="".join(f"{name}: {value}\r\n" for name, value in named.items()).encode(),
             body=answer.body,
             failure=failure,
             detail=detail,

@@ -12,6 +12,7 @@ from qs.engine.wire.calls import WireCall
 from qs.remote.asked import Asked
 from qs.remote.protocol import BadAnswer, NotReady
 from qs.remote.protocols.openai import OpenAi
+from qs.remote.serving import Serving, Unanswered
 from tests.servers.rest import Answer, App, as_json, asking, read_request
 from tests.servers.scripted import chat_events
 
@@ -195,3 +196,19 @@ def test_a_failure_is_told_without_the_key(monkeypatch):
     call.detail = call.body.decode()
     made.judge(call)
     assert (call.failure, call.detail) == ("HTTP 401", "wrong key ****")
+
+
+def test_a_model_with_nothing_to_say_to_the_first_prompt_is_measured_all_the_same():
+    """A base model ends at once where a request does not hold it to a length."""
+    kind = {"content-type": "text/event-stream"}
+    silent = Answer(200, b"".join(chat_events()), kind)
+    cut = Answer(200, b"".join(chat_events("a", finish=None, done=False)), kind)
+    at = "/base/v1/chat/completions"
+    feeds = {"prompt": np.array(["Hello"], object)}
+    serving = Serving(Asked.of({"url": URL}), asking(server({**LISTED, at: silent})))
+    assert serving.infer(feeds, brief=True) == {}
+    with pytest.raises(Unanswered, match="empty answer: stop, and no token"):
+        serving.infer(feeds)
+    serving = Serving(Asked.of({"url": URL}), asking(server({**LISTED, at: cut})))
+    with pytest.raises(Unanswered, match="cut stream: after 1 piece"):
+        serving.infer(feeds, brief=True)
