@@ -58,6 +58,8 @@ WINDOWS_A_SECOND = 10
 SAMPLE = 120  # requests of which the report has all moments
 MOST_WINDOWS, MOST_LENGTHS = 300, 200
 LEVEL, FEWEST_BATCHES = 0.95, 10
+# Where more of the answers were not read, what was counted of the others is no rate of the run.
+MOST_UNREAD = 0.01
 PERCENTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99_9": 99.9}
 OUTCOMES = ("completed", "failed", "timeout")  # as the engine numbers them
 # What a server says of itself, and what the client saw of the same.
@@ -145,6 +147,7 @@ def tokens_entry(result: RunResult, api: str, streamed: bool | None) -> TokensEn
     ordered = sorted(result.outcomes.items(), key=_by_count)
     outcomes: dict[str, int | None] = dict(ordered)
     event_us, stream_us, reading_ms = _cost(result)
+    over_s = wall_s if result.unread <= MOST_UNREAD * result.completed else 0.0
     users = result.measures.get(DECODE_RATE.name)
     of_user = None if users is None else measure_entry(users).p50
     return TokensEntry(
@@ -158,10 +161,12 @@ def tokens_entry(result: RunResult, api: str, streamed: bool | None) -> TokensEn
         output_tokens=output,
         reasoning_tokens=_total(result, REASONING_TOKENS.name),
         cached_tokens=_total(result, CACHED_TOKENS.name),
-        input_per_s=_per_s(totals[INPUT_TOKENS], wall_s),
-        output_per_s=_per_s(output, wall_s),
-        output_per_s_half_width=_half_width(result.measures.get(OUTPUT_TOKENS.name)),
-        peak_output_per_s=peak(result.happened.get(OUTPUT), wall_s),
+        input_per_s=_per_s(totals[INPUT_TOKENS], over_s),
+        output_per_s=_per_s(output, over_s),
+        output_per_s_half_width=_half_width(result.measures.get(OUTPUT_TOKENS.name))
+        if over_s
+        else None,
+        peak_output_per_s=peak(result.happened.get(OUTPUT), over_s),
         output_per_s_of_user=of_user,
         outcomes=outcomes,
         goodput=_goodput(result),

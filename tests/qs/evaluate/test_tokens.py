@@ -65,6 +65,14 @@ def test_counts_differ_only_where_there_are_two():
     assert llm_row(one).tokens.differing is None
 
 
+def test_what_was_not_read_makes_no_rate():
+    """Ctrl-C while answers are read, or no room for them: those that were are no rate of the run."""
+    tokens = llm_row(replace(llm_result(), unread=300)).tokens
+    assert (tokens.output_per_s, tokens.peak_output_per_s, tokens.input_per_s) == (None,) * 3
+    assert tokens.output_per_s_half_width is None and tokens.output_tokens > 0
+    assert llm_row(replace(llm_result(), unread=3)).tokens.output_per_s > 0
+
+
 def test_a_run_without_answers_has_no_numbers():
     row = llm_row(llm_result(requests=0, read={}, outcomes={}, good=0))
     assert row.measures["ttft"].p50 is None and row.measures["ttft"].count == 0
