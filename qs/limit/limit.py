@@ -13,7 +13,7 @@ from qs.base.scenarios import CONCURRENCY, RATE
 from qs.base.words import number, percent
 from qs.limit.claims import Look
 from qs.limit.evidence import TrialEvidence
-from qs.limit.goals import GOODPUT, Goal
+from qs.limit.goals import ERRORS, GOODPUT, Goal
 from qs.limit.judging import FAILS, HOLDS, UNCLEAR, Judgement
 from qs.limit.settings import LimitSettings
 from qs.limit.stability import unstable
@@ -244,7 +244,7 @@ def _needed(evidence: TrialEvidence) -> str:
     judgements = [
         (evidence.judgement(goal, rate), rate)
         for goal in evidence.goals
-        if goal.share
+        if goal.share and not (goal.implied and goal.name == ERRORS)  # need not be shown
         for rate in evidence.rates
         if evidence.judgement(goal, rate).verdict(evidence.confidence) != HOLDS
     ]
