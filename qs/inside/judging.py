@@ -22,6 +22,7 @@ from qs.inside.agreement import agreement
 from qs.inside.reference_items import Reference
 from qs.inside.text_answers import TextJudge, Texts
 from qs.inside.verifying import MOST_BYTES, Answer, Arrays, Kept, checksum, copied, read, write
+from qs.remote.serving import Unanswered
 from qs.tensors.closeness import (
     NO_DIFFERENCE,
     Difference,
@@ -81,7 +82,12 @@ class Idle:
         for sample, feeds in enumerate(self._samples[:most]):
             if sample and (self._held > MOST_BYTES or time.monotonic() - began > ASKING_S):
                 break
-            raw = self.predict(feeds)
+            try:
+                raw = self.predict(feeds)
+            except Unanswered:
+                if not sample or self.texts is None:
+                    raise
+                continue  # a prompt too long, or a server that fails at times: not checked
             fault = no_outputs(raw)
             answer = copied(raw, self.names)
             fault = fault or _nothing_finite(answer)
@@ -117,7 +123,13 @@ class Idle:
         for sample in sorted(missing):
             if self.texts is not None and time.monotonic() - began > ASKING_TEXTS_S:
                 break
-            self._know(sample, copied(self.predict(self._samples[sample]), self.names))
+            try:
+                answer = copied(self.predict(self._samples[sample]), self.names)
+            except Unanswered:
+                if self.texts is None:
+                    raise
+                continue
+            self._know(sample, answer)
         found = {}
         for at in others:
             right = copied(self.predict(answers[at].feeds), self.names)
@@ -134,7 +146,12 @@ class Idle:
             raise Unsteady(why)
 
     def _repeated(self, answer: Arrays, feeds: Any) -> None:
-        again = copied(self.predict(feeds), self.names)
+        try:
+            again = copied(self.predict(feeds), self.names)
+        except Unanswered:
+            if self.texts is None:
+                raise
+            return
         self.repeat = worse(self.repeat, difference(answer, again))
         self._pairs += 1
 

@@ -31,12 +31,13 @@ from qs.remote.asking import Asking, client_of
 from qs.remote.protocol import BadAnswer, NotReady, Protocol, Request, ServedModel
 from qs.remote.retrying import RetryingClient, retry_after_s
 from qs.remote.sequences import SequencedClient, SingleSequences
-from qs.remote.waiting import hint_of, why_failed
+from qs.remote.waiting import hint_of, may_pass, why_failed
 
 if TYPE_CHECKING:
     from qs.engine.wire.calls import WireCall
 
 CONNECTIONS = 256
+TRIES = 3  # of single requests to a language model's server that fails now and then
 EVERY_S = 0.25  # between two looks whether it is ready
 ANSWER_S = 600.0  # a large model's first answer may take minutes
 # A model that a ready server has not heard of may be about to be loaded; longer than this it is
@@ -150,23 +151,31 @@ class Serving:
             return {}
 
     def answered(self, request: Request) -> dict[str, np.ndarray]:
-        """The outputs of one request, blocking. A server that says it is busy is asked again while
-        it may be waited for. Unanswered, BadAnswer, UserError.
+        """The outputs of one request, blocking. Unanswered, BadAnswer, UserError."""
+        return self.outputs(self.answer(request))
+
+    def answer(self, request: Request) -> WireCall:
+        """The answer to one request outside of a measurement, blocking. A server that says it is
+        busy is asked again while it may be waited for, a language model's that failed a few times.
+        Unanswered.
         """
         begun = time.monotonic()
+        tries = TRIES if self.asked.llm is not None else 1
         while True:
+            tries -= 1
             call = self.ask(request)
             if self.judge is not None:
                 self.judge(call)
             if call.failure is None:
-                return self.outputs(call)
+                return call
             pause_s = retry_after_s(call, time.time())
             left_s = self.asked.ready_timeout_s - (time.monotonic() - begun)
-            if pause_s is None or pause_s > left_s:
+            again = tries > 0 and may_pass(call)
+            if not again and (pause_s is None or pause_s > left_s):
                 words = one_line(f"{self.address}: {why_failed(self.address, call)}", 400)
                 hint = hint_of(self.address, call)
                 raise Unanswered(words + (f"; {hint}" if hint else ""), call.failure)
-            time.sleep(max(pause_s, EVERY_S))
+            time.sleep(min(max(pause_s or 0.0, EVERY_S), max(left_s, EVERY_S)))
 
     def client(self, instance: int = 0, instances: int = 1) -> Any:
         """A new client for the measured requests: HttpClient or GrpcClient, not yet opened. Of

@@ -13,6 +13,11 @@ from qs.remote.protocol import NotReady
 if TYPE_CHECKING:
     from qs.engine.wire.calls import WireCall
 
+# A server that failed so may answer the next time.
+_PASSING = {
+    *(f"HTTP {status}" for status in (429, 500, 502, 503, 504, 529)),
+    *(Failure.RESET, Failure.CLOSED, Outcome.ERROR_EVENT.value, Outcome.CUT_STREAM.value),
+}
 # Of a language model: their detail alone does not say what failed.
 _OUTCOMES = {each.value for each in Outcome}
 # No amount of waiting changes these.
@@ -43,6 +48,11 @@ def why_failed(address: Address, call: WireCall) -> str:
         other = "grpc" if address.transport == "http" else "http"
         words += f"; is this a port for {address.transport.upper()}, and not for {other.upper()}?"
     return words
+
+
+def may_pass(call: WireCall) -> bool:
+    """Whether the same request may be answered the next time."""
+    return call.failure in _PASSING
 
 
 def hint_of(address: Address, call: WireCall) -> str | None:

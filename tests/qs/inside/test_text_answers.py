@@ -5,12 +5,14 @@ from __future__ import annotations
 import random
 
 import numpy as np
+import pytest
 
 from qs.inside import judging
 from qs.inside.judging import Idle
 from qs.inside.verifying import ALL, Kept, write
 from qs.llm.prompt import Message, Prompt
 from qs.llm.scoring import CHOICE, chosen, right
+from qs.remote.serving import Unanswered
 
 NAMES = ["text"]
 PROMPTS = ["tell of cats", "tell of dogs", "tell of birds", "B or A?"]
@@ -137,3 +139,18 @@ def test_what_there_was_no_time_to_ask_for_is_not_checked(tmp_path, monkeypatch)
     found = judged(tmp_path, [(0, LONG.format("cats")), (1, "what"), (1, "what")])
     assert (found["checked"], found["unchecked"]) == (1, 2)
     assert found["texts"]["compared"] == 1
+
+
+def test_a_server_that_fails_at_times_is_compared_where_it_answers(tmp_path):
+    """A prompt too long for the model, a 500 now and then: those are not checked, all others are."""
+
+    def predict(given):
+        if given is FEEDS[1]:
+            raise Unanswered("h: HTTP 400: too long", "HTTP 400")
+        return idle_text(given)
+
+    busy = [(at, idle_text(FEEDS[at])["text"][0]) for at in (0, 1, 2)]
+    found = judged(tmp_path, busy, predict=predict)
+    assert (found["checked"], found["unchecked"], found["texts"]["compared"]) == (2, 1, 2)
+    with pytest.raises(Unanswered):
+        Idle(FEEDS, predict, NAMES, "FP32").ask_first(None)
