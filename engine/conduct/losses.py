@@ -25,6 +25,8 @@ from qs.engine.record.report import WorkerReport
 
 # How long a host may take to answer once all its workers have ended or were given up.
 _ANSWER_NS = 1_000_000_000
+# How long a process may take, when the drain has passed, to give up its coroutines' requests.
+_GIVING_UP_NS = 2_000_000_000
 
 
 class Losses:
@@ -65,6 +67,9 @@ class Losses:
         if self._coroutines:
             hung, unfinished = bool(silent), _unfinished(session)
             if hung or drained and unfinished:
+                since_ns = self._given_up_ns.setdefault(number, now_ns)
+                if session.place and not hung and now_ns - since_ns < _GIVING_UP_NS:
+                    return  # it ends what is in flight itself, and has what it kept still to read
                 kind = ErrorKind.HUNG if hung else ErrorKind.CUT_OFF
                 # In this process the coroutines' own group counts what it cuts off.
                 if session.place and unfinished:

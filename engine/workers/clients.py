@@ -143,7 +143,8 @@ class AsyncClients:
                         if not began_ns:  # it thinks
                             task.cancel()
                 waiting -= self._cancel_late(tasks, began)
-                if self.abandoned.is_set() and waiting:
+                drained = 0 < header[Field.DRAIN_NS] < now_ns()
+                if waiting and (drained or self.abandoned.is_set()):
                     for _ in waiting:
                         recorder.fail(ErrorKind.CUT_OFF, now_ns())
                     break

@@ -63,11 +63,12 @@ class StartedClients:
             self._end_thinking()
 
     def _tick(self, now: int) -> bool:
-        self._header[Field.SLICE_NS] = now
+        header = self._header
+        header[Field.SLICE_NS] = now
         self._on_tick()
-        if self._header[STOP] or now >= self._until_ns:
+        if header[STOP] or now >= self._until_ns:
             self._end_thinking()
-        return self._abandoned.is_set()
+        return self._abandoned.is_set() or 0 < header[Field.DRAIN_NS] < now
 
     def _ended(self, client: int, call: Any) -> None:
         """A client's request has ended; nobody waits for one that was given up."""

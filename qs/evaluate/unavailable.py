@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from qs.base.words import counted, number
-from qs.engine import IntervalRow, RunResult
+from qs.engine import ErrorKind, IntervalRow, RunResult
 from qs.engine.wire.failures import Failure
 from qs.result.verdict import DoubtEntry
 
@@ -28,10 +28,13 @@ _KINDS = frozenset(
         Failure.FIRST_BYTE_TIMEOUT,
     }
 )
+# What we did not wait for when the run ended.
+_OURS = {ErrorKind.CUT_OFF, ErrorKind.NOT_ISSUED}
 _STATUS = re.compile(r"HTTP (404|429|5\d\d)|gRPC (UNAVAILABLE|NOT_FOUND|DEADLINE_EXCEEDED)")
 # An interval belongs to such a stretch if less than this share of what is usual was answered, and
 # a tenth of the rest failed at least: a hiccup of one in a hundred is none.
 USUAL = 0.9
+SHORTEST = 0.5  # of an interval that tells what is usual, as a share of the others
 LEAST_FAILED = 3
 MOST_TOLD = 5
 
@@ -58,6 +61,8 @@ def unavailable(result: RunResult) -> DoubtEntry | None:
     all the time. The kinds do not tell: Triton answers 400 for a model that it has unloaded.
     """
     failed = {kind: count for kind, count in result.errors_by_kind.items() if count}
+    if not set(failed) - _OURS:
+        return None
     # Parts are told of requests to a server. A blocking client tells none, but fails like one.
     if not result.parts and not any(is_of_server(str(kind)) for kind in failed):
         return None
@@ -84,7 +89,13 @@ def spells(rows: Sequence[IntervalRow]) -> list[Spell]:
     """The stretches, in order. Their ends are estimated within an interval from the share of the
     usual that was answered in it.
     """
-    good = [row.completed / row.length_s for row in rows if row.completed and not row.errors]
+    # What little of an interval the end of a run leaves may be without a failure by chance.
+    least_s = SHORTEST * max((row.length_s for row in rows), default=0.0)
+    good = [
+        row.completed / row.length_s
+        for row in rows
+        if row.completed and not row.errors and row.length_s >= least_s
+    ]
     if not good:
         return []  # it never answered as usual: that is no stretch of the run
     usual = median(good)

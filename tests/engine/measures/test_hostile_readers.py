@@ -11,7 +11,19 @@ from types import SimpleNamespace
 
 import pytest
 
-from qs.engine import Doubt, Ending, Factory, HostError, PlanError, Pool, run, run_async
+from qs.engine import (
+    ClosedLoop,
+    ConstantRate,
+    Doubt,
+    Ending,
+    Factory,
+    HostError,
+    PlanError,
+    Pool,
+    Stop,
+    run,
+    run_async,
+)
 from qs.engine.conduct import pulse
 from qs.engine.judging.caveats.reading import written
 from qs.engine.measures import keeping, reading
@@ -147,6 +159,29 @@ def test_after_an_interrupt_what_was_measured_is_read():
     assert result.interrupted and 0 < result.completed < 100
     assert result.measures["took"].histogram.count == result.completed
     assert result.unread == 0
+
+
+@pytest.mark.parametrize("load", [ClosedLoop(4), ConstantRate(400)], ids=["closed", "open"])
+def test_an_interrupt_while_answers_hang_keeps_those_that_came(monkeypatch, load):
+    """Processes give up what is in flight themselves; they were ended, with all that they kept."""
+    monkeypatch.setattr("qs.engine.conduct.ending.INTERRUPT_DRAIN_S", 0.2)
+    plan = replace(CLOSED, load=load, stop=Stop(duration_s=600), pool=Pool("async", workers=2))
+    target = Factory("tests.fakes:ReadTarget", {"nth": 51, "what": "hang", "onward": True})
+
+    async def inside():
+        stop = asyncio.Event()
+
+        def look(progress):
+            if progress.completed >= 100:
+                stop.set()
+
+        return await run_async(plan, target, on_progress=look, interrupt=stop)
+
+    result = asyncio.run(inside())
+    assert result.ended_by is Ending.INTERRUPT and result.completed == 100
+    assert set(result.errors_by_kind) <= {"cut off", "not issued"}
+    assert result.errors_by_kind["cut off"] >= 4
+    assert result.measures["took"].histogram.count == 100 and result.unread == 0
 
 
 @pytest.mark.slow

@@ -45,6 +45,8 @@ TABLE = [
     # the last interval is cut short by the end
     (rows(USUAL, USUAL, (0, 30, 0.3)), ["from 2.0 s to 2.3 s"]),
     (rows(USUAL, USUAL, (29, 1, 0.3)), []),
+    # half of all fail all the time, but for the last moment
+    (rows((50, 50), (52, 48), (49, 51), (2, 0, 0.02)), []),
     ([], []),
 ]
 
