@@ -66,7 +66,7 @@ def test_counts_differ_only_where_there_are_two():
 
 
 def test_what_was_not_read_makes_no_rate():
-    """Ctrl-C while answers are read, or no room for them: those that were are no rate of the run."""
+    """Ctrl-C while answers are read, or no room for them: the others are no rate of the run."""
     tokens = llm_row(replace(llm_result(), unread=300)).tokens
     assert (tokens.output_per_s, tokens.peak_output_per_s, tokens.input_per_s) == (None,) * 3
     assert tokens.output_per_s_half_width is None and tokens.output_tokens > 0

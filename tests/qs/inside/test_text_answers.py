@@ -142,7 +142,7 @@ def test_what_there_was_no_time_to_ask_for_is_not_checked(tmp_path, monkeypatch)
 
 
 def test_a_server_that_fails_at_times_is_compared_where_it_answers(tmp_path):
-    """A prompt too long for the model, a 500 now and then: those are not checked, all others are."""
+    """A prompt too long for the model, a 500 now and then: those are not checked, others are."""
 
     def predict(given):
         if given is FEEDS[1]:
