@@ -111,7 +111,7 @@ class Measuring:
             self._longest_write_ns = max(self._longest_write_ns, found.longest_write_ns)
             if self._sample is None:
                 self._sample = Sample(self._plan.sample_requests, start_ns)
-            self._sample.add(found.sampled)
+            self._sample.add(found.sampled, found.sample_shift)
             if found.columns:
                 self._columns.append(found.columns)
 

@@ -108,8 +108,8 @@ def _columns(part: Any, parts: int) -> tuple[np.ndarray, ...]:
     return arrays
 
 
-def whole(value: Any, most: int = (1 << 63) - 1) -> int:
-    """The value, if it is a whole number from 0 to `most`; raises ValueError."""
-    if type(value) is not int or not 0 <= value <= most:
-        raise ValueError(f"{value!r:.40} for a number from 0 to {most}")
+def whole(value: Any, most: int = (1 << 63) - 1, least: int = 0) -> int:
+    """The value, if it is a whole number from `least` to `most`; raises ValueError."""
+    if type(value) is not int or not least <= value <= most:
+        raise ValueError(f"{value!r:.40} for a number from {least} to {most}")
     return value

@@ -92,7 +92,7 @@ class Counter:
         for measure in self._plan.measures:
             if not measure.many:
                 rows[measure.name] = told.values.get(measure.name, _filled(size, NOT_MEASURED))
-        found.sampled = self._sample.add(rows)
+        found.sampled, found.sample_shift = self._sample.add(rows), self._sample.shift
         if asked.keep_columns and completed:
             found.columns = rows
         return found

@@ -37,9 +37,10 @@ class Found:
     good: tuple[np.ndarray, np.ndarray] = field(
         default_factory=lambda: (np.zeros(0, np.int64), np.zeros(0, np.int64))
     )
-    # single requests, by column: those of the sample, and, if the run keeps columns, all completed
-    # ones
+    # single requests, by column: those of the sample, and (`columns`), if the run keeps them, all
+    # completed ones
     sampled: dict[str, np.ndarray] = field(default_factory=dict)
+    sample_shift: int = -1  # `Sample.shift` of the worker's, with this batch
     columns: dict[str, np.ndarray] = field(default_factory=dict)
     # what the reader told wrongly, by measure or by part of the reading, and how
     misread: dict[str, str] = field(default_factory=dict)

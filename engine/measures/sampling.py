@@ -21,11 +21,15 @@ class Sample:
 
     def __init__(self, most: int, start_ns: int):
         self._most, self._start_ns = most, start_ns
-        self._shift = -1  # a cell is 2 ** this ns; below 0: each request has its own
+        self.shift = -1  # a cell is 2 ** this ns; below 0: each request has its own
         self._rows: Columns = {}
 
-    def add(self, rows: Columns) -> Columns:
-        """Add requests; returns those of them that are in it by now."""
+    def add(self, rows: Columns, shift: int = -1) -> Columns:
+        """Add requests; returns those of them that are in it by now. Of those that a part's sample
+        returned, `shift` is that sample's since: what it left out is in none of smaller cells.
+        """
+        self.shift = max(self.shift, shift)
+        rows = rows or {name: column[:0] for name, column in self._rows.items() if name != _MARK}
         if not rows or not self._most:
             return {}
         new = {**rows, _MARK: np.ones(rows[_ORDER[0]].size, bool)}
@@ -34,13 +38,13 @@ class Sample:
         order = np.lexsort([both[name] for name in reversed(_ORDER)])
         at_ns = np.maximum(both[_ORDER[0]][order] - self._start_ns, 0)
         while True:
-            if self._shift < 0:
+            if self.shift < 0:
                 first = np.arange(at_ns.size)
             else:
-                first = np.unique(at_ns >> self._shift, return_index=True)[1]
+                first = np.unique(at_ns >> self.shift, return_index=True)[1]
             if first.size <= 2 * self._most:
                 break
-            self._shift += 1
+            self.shift += 1
         kept = {name: column[order[first]] for name, column in both.items()}
         is_new = kept.pop(_MARK)
         self._rows = {**kept, _MARK: np.zeros(is_new.size, bool)}

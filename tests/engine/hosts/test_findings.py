@@ -102,6 +102,8 @@ SOME = np.ones(4, "<i8").tobytes()
         deeper("sampled", "others", SOME),
         deeper("sampled", "one", SOME[:8]),
         deeper("sampled", "outcome", np.full(4, 9, "<i8").tobytes()),
+        changed(sample_shift=64),
+        changed(sample_shift=-2),
         deeper("columns", "worker", np.ones(5, "<i8").tobytes()),
         changed(misread={"one": 7}),
         changed(misread={"one": "x" * 10_000}),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from qs.engine import Bound, ClosedLoop, Measure, Pool, RunPlan
@@ -95,8 +95,13 @@ request = st.tuples(
 )
 
 
+# A worker's last request doubles its cells, and is in none: only its shift says so.
+CELLS = [(0, number << 16, 0, [], False, 0, int(number == 7)) for number in (*range(9), 10, 11)]
+
+
 @settings(max_examples=20, deadline=None)
 @given(st.lists(request, min_size=1, max_size=60), st.integers(1, 12))
+@example(CELLS, 5)
 def test_merged_equals_whole(requests, keep):
     plan = plan_of(keep)
     ended = [
