@@ -20,6 +20,7 @@ from qs.llm.asked import LlmAsked
 from qs.llm.prompt import to_line
 from qs.llm.prompts.prompt_set import PromptSet
 from qs.llm.prompts.source import prompts_of
+from qs.llm.scoring import CHOICE, right
 from qs.remote.protocol import BadAnswer
 from qs.remote.protocols.openai import PROMPT, OpenAi
 from qs.remote.serving import Serving, Unanswered
@@ -74,12 +75,18 @@ def make_prompts(serving: Serving, folder: Path, may_ask: bool) -> dict[str, Any
     inputs: list[int | None] = []
     outputs: list[int | None] = []
     talks: set[str] = set()
+    score, scored = protocol.asked.score, 0
     with open(path, "w", newline="\n", encoding=CODING, errors=ERRORS) as file:
         for each in made.prompts:  # once: those of stated lengths are made as one looks at them
             file.write(f"{to_line(each)}\n")
             inputs.append(each.input_tokens)
             outputs.append(each.output_tokens)
             talks.add(each.conversation or f"alone {len(inputs)}")
+            scored += bool(score) and right(each, "", score) is not None
+    if score and not scored:
+        among = ", which is one of its `choices`" if score == CHOICE else ""
+        allowed = f"nothing, or prompts of your own (--prompts) that have an `answer`{among}"
+        raise Faults([Fault("--score", "", score, allowed)])
     dues = None
     if made.dues_s is not None:
         dues = folder / DUES

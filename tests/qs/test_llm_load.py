@@ -183,12 +183,17 @@ def test_a_busy_server_is_obeyed_where_that_is_asked(tmp_path: Path) -> None:
             [GOOD], {}, ["--batch_sizes", "2,4", "--shape", "prompt=3", "--fill", "zeros"],
             ["--batch_sizes is '2, 4'", "--shape", "--fill"], marks=pytest.mark.slow,
         ),
+        pytest.param(
+            [GOOD], {}, ["--prompts", "q.jsonl", "--score", "choice"],
+            ["--score is 'choice'", "one of its `choices`"], marks=pytest.mark.slow,
+        ),
     ],
 )  # fmt: skip
 def test_what_cannot_be_measured_is_refused_before(
     tmp_path: Path, scripts: list[Script], pages: dict[str, Script], words: list[str],
     said: list[str],
 ) -> None:  # fmt: skip
+    (tmp_path / "q.jsonl").write_text('{"prompt": "2 + 2?", "answer": "4"}')
     with scripted(*scripts, paths=pages) as server:
         ran = load(server, *words, "--ready_timeout", "1s", cwd=tmp_path)
     refused(ran, *said)
