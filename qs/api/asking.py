@@ -64,13 +64,24 @@ def _typed(flag: str, value: Any, option: click.Option) -> Iterator[str]:
         yield flag
     elif isinstance(value, Mapping):
         for name, one in value.items():
-            word = json.dumps(one) if flag == "--body" and not isinstance(one, str) else _word(one)
-            yield from (flag, f"{name}={word}")
+            yield from (flag, f"{name}={_field(one) if flag == '--body' else _word(one)}")
     elif option.multiple and not isinstance(value, str):
         for one in value:
             yield from (flag, _word(one))
     else:
         yield from (flag, _word(value))
+
+
+def _field(value: Any) -> str:
+    """A field of a request's body as it is typed, where a text that would be read as JSON, such as
+    "true" or "5", is JSON itself.
+    """
+    if isinstance(value, str):
+        try:
+            json.loads(value)
+        except ValueError:
+            return value
+    return json.dumps(value)
 
 
 def _word(value: Any) -> str:

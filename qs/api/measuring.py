@@ -65,7 +65,7 @@ def _hidden(header: Any) -> list[str]:
     ]
 
 
-def load(model: str | Path, **options: Any) -> Model:
+def load(model: str | Path, /, **options: Any) -> Model:
     """A model file, a compile result or the name of a task, to be load-tested by `run`. Options of
     `qs load` that are given here hold for all its runs. Raises qs.UserError for wrong ones.
     """

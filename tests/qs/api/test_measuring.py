@@ -42,6 +42,8 @@ def measured(place: Path) -> qs.Result:
         ({"tag": ["a", "b"]}, ["--tag", "a", "--tag", "b"]),
         ({"tag": "a"}, ["--tag", "a"]),
         ({"out": Path("there")}, ["--out", "there"]),
+        ({"body": {"stop": "end", "top_k": 5}}, ["--body", "stop=end", "--body", "top_k=5"]),
+        ({"body": {"stop": "5", "x": [True]}}, ["--body", 'stop="5"', "--body", "x=[true]"]),
     ],
     ids=str,
 )
@@ -63,6 +65,11 @@ def test_options_are_the_command_lines(options, words):
 def test_a_wrong_option_is_told_at_once(options, said):
     with pytest.raises(qs.UserError, match=said.replace("?", r"\?").replace("`", ".")):
         qs.load(MODEL, **options)
+
+
+def test_the_name_of_a_served_model_is_an_option():
+    made = qs.load("openai+http://127.0.0.1:1/v1", model="org/m")
+    assert "model='org/m'" in repr(made)
 
 
 def test_a_missing_model_is_the_command_lines_message(tmp_path):
