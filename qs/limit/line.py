@@ -185,7 +185,7 @@ def excess_of(evidence: TrialEvidence, goal: Goal, rate: float) -> tuple[float, 
     if timed and seen < SEEN:
         tails = [
             tail
-            for measure, bound in _bounds(evidence, goal, rate).items()
+            for measure, bound in bounds_of(evidence, goal, rate).items()
             if (tail := _by_tail(evidence.values(rate, measure), goal, bound, judged.effective))
         ]
         tail = max(tails, default=None)
@@ -198,7 +198,7 @@ def excess_of(evidence: TrialEvidence, goal: Goal, rate: float) -> tuple[float, 
     )
 
 
-def _bounds(evidence: TrialEvidence, goal: Goal, rate: float) -> dict[str, int]:
+def bounds_of(evidence: TrialEvidence, goal: Goal, rate: float) -> dict[str, int]:
     """The measures whose tails tell of a goal, with their bounds."""
     if goal.name != GOODPUT:
         return {goal.measure: goal.allowed or 0}

@@ -20,6 +20,7 @@ from dataclasses import replace
 from qs.base.errors import UserError
 from qs.base.scenarios import RATE
 from qs.limit.claims import Claims
+from qs.limit.crossing import CLEAR, Crossing, crossing_of, promised
 from qs.limit.evidence import TrialEvidence, collapsed
 from qs.limit.goals import Goal, of_the_run, with_implied
 from qs.limit.limit import Limit, limit_of
@@ -126,6 +127,9 @@ class _Search:
             rate = self._climb()
             climbing = rate is not None
             rate = rate or self._unknown_edge()
+            crossing = self._crossing
+            if rate is None and crossing is not None and crossing.known:
+                return
             if rate is None:
                 rate = self._next(self._left_s(CONFIRM_SHARE))
                 if rate is not None and rate == evidence.holds:
@@ -143,17 +147,28 @@ class _Search:
             return None
         hint = self._settings.hint_per_s or 0.0
         # Never far beyond what was seen to hold: behind the limit may be a cliff, and what a server
-        # was seen to serve is about where it is.
-        step = FURTHER if self._settings.request_s is None or not hint else BEYOND
+        # was seen to serve is about where it is. Users make no queue longer than they are.
+        cautious = hint and self._settings.request_s is not None and not self._ladder.whole
+        step = BEYOND if cautious else FURTHER
         step = min(FURTHER, 1.05 * hint / highest) if highest < 0.95 * hint else step
+        crossing = self._crossing
+        if crossing is not None:
+            step = min(step, crossing.likely / highest)
         rate = self._ladder.rung(min(highest * step, self._ladder.highest))
         return rate if rate > highest else None
+
+    @property
+    def _crossing(self) -> Crossing | None:
+        """Of users; rates have none, as the percentiles of a queue rise without a measure."""
+        return crossing_of(self._evidence) if self._ladder.whole else None
 
     def _unknown_edge(self) -> float | None:
         """Where the edge is likely to be, between what holds and what was not shown to, as long as
         that is only a guess; None once it is known.
         """
-        evidence = self._evidence
+        evidence, crossing = self._evidence, self._crossing
+        if crossing is not None:
+            return crossing.next_look(self._ladder)
         lines = lines_of(evidence)
         nearest = min(lines, key=lambda line: line.rate_at(0.0), default=None)
         if (
@@ -195,6 +210,8 @@ class _Search:
         most = math.inf
         while not claims.spent:
             left_s = self._left_s(CONFIRM_SHARE)
+            if self._crossing is not None:
+                most = min(most, self._crossing.likely * (1 - CLEAR))
             # If what is left after this one would be too short for another: one long trial.
             seconds = (
                 settings.confirmation_s if left_s > 1.5 * settings.confirmation_s else left_s / 1.05
@@ -251,9 +268,16 @@ class _Search:
             near = min((line.rate_at(0.0) for line in lines), default=0.0)
             surely = max(surely, near * (1 - self._settings.slack))
         floor = max(holds or max(lowest / FURTHER, self._ladder.lowest), min(surely, top))
+        fresh = shown_by or evidence
+
+        def likely(rate: float) -> bool:
+            if self._crossing is not None:
+                return promised(evidence, fresh, lines, rate, seconds, prudence)
+            return promises(fresh, lines, rate, seconds, prudence)
+
         return self._ladder.rung(
             self._ladder.highest_that(
-                lambda rate: promises(shown_by or evidence, lines, rate, seconds, prudence),
+                likely,
                 floor,
                 max(top, floor),
             )

@@ -74,8 +74,13 @@ class TrialPlan:
 
     @property
     def warm_s(self) -> float:
-        """How long nothing counts: a load that has just begun finds the target at ease."""
-        return min(WARM_REQUESTS * self.request_s, self.duration_s / 3)
+        """How long nothing counts: a load that has just begun finds the target at ease. Users wait
+        as long as they will once each has asked twice, near the limit for the bound each time.
+        """
+        asked_s = self.request_s
+        if self.over == CONCURRENCY and asked_s:
+            asked_s += longest_bound_s(self.goals)
+        return min(WARM_REQUESTS * asked_s, self.duration_s / 3)
 
     @property
     def users(self) -> int:

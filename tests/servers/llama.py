@@ -96,12 +96,12 @@ def environment(factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def running(factory: pytest.TempPathFactory) -> Iterator[Llama]:
-    """The server with the model, until the `with` ends."""
+def running(factory: pytest.TempPathFactory, slots: int = SLOTS) -> Iterator[Llama]:
+    """The server with the model and so many slots, until the `with` ends."""
     folder = environment(factory)
     (weights,) = folder.glob(f"lib/python*/site-packages/{FILE}")
     log = factory.mktemp("llama") / "log.txt"
-    command = [folder / "bin" / "python", "-c", _PROGRAM, weights, str(SLOTS), str(CONTEXT)]
+    command = [folder / "bin" / "python", "-c", _PROGRAM, weights, str(slots), str(CONTEXT)]
     with open(log, "wb") as errors:
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors

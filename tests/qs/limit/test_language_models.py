@@ -36,6 +36,22 @@ def test_the_most_users_are_found_again_and_again_within_a_tenth():
     assert found[0].sentence().startswith(f"{SLO} holds up to {users[0]:.0f} users (95 %")
 
 
+def test_many_users_are_found_from_far_below_in_two_minutes():
+    """Of a server that answers 80 short requests a second, from the 16 users seen in closed loop:
+    waits hardly vary, and no request is over the bound until all of them are.
+    """
+    kind = {"slots": 4, "first_s": 0.04, "token_s": 0.01, "mean_tokens": 2.0}
+    edge = Model(**kind).true_users(BOUND_S, SHARE)
+    found = [
+        search(Model(**kind), CONCURRENCY, seed=seed, hint_per_s=16.0, budget_s=120.0)
+        for seed in range(8)
+    ]
+    users = [limit.rate_per_s for limit in found]
+    assert all(limit.confirmed for limit in found)
+    assert all(0.9 * edge <= each <= edge for each in users), (users, edge)
+    assert max(users) <= 1.1 * min(users)
+
+
 def test_the_highest_rate_is_found_twice_within_a_tenth():
     edge = Model().true_rate(BOUND_S, SHARE)
     found = [search(Model(), RATE, seed=seed, budget_s=1200.0) for seed in (1, 2)]
@@ -50,7 +66,7 @@ def test_goodput_is_searched_for_like_a_percentile():
     edge = Model().true_users(BOUND_S, SHARE)
     limit = search(Model(), CONCURRENCY, "ttft=1s,goodput=95%", budget_s=300.0)
     assert limit.goals == ("ttft=1s", "goodput=95%")
-    assert limit.confirmed and 0.85 * edge <= limit.rate_per_s <= edge
+    assert limit.confirmed and 0.9 * edge <= limit.rate_per_s <= edge
 
 
 def test_no_trial_drives_the_server_into_a_long_queue():
@@ -91,7 +107,7 @@ def test_a_trial_that_collapses_is_short_and_fails():
 
 def test_a_server_that_changes_is_named_unstable_with_figures():
     def slower(at_s: float) -> float:
-        return 1.0 if at_s < 120.0 else 2.5
+        return 1.0 if at_s < 40.0 else 2.5
 
     limit = search(Model(slower=slower), CONCURRENCY, budget_s=400.0, hint_per_s=20.0)
     assert limit.unstable.startswith("at ") and "users ttft_p95=1s held in trial" in limit.unstable

@@ -17,6 +17,9 @@ from tests.qs.program import qs
 from tests.servers.llama import running
 from tests.servers.queue_llm import queue_llm
 
+# On a machine that others use, a pair of searches may be disturbed; three in a row are not.
+TRIES = 3
+
 
 def swept(root: Path, address: str, *options: str, statuses: tuple[int, ...] = (0,)) -> dict:
     root.mkdir(exist_ok=True)
@@ -126,22 +129,42 @@ def test_a_server_with_a_cliff_is_not_driven_over_it_for_long(tmp_path):
     assert limit["rate_per_s"] is not None and limit["rate_per_s"] < 17.8
 
 
+def steady(told: list[dict]) -> bool:
+    """Whether the machine was the same for both sweeps, by what does not depend on their limits:
+    what the server gave in closed loop before each search, and what the search says of the server.
+    """
+    rates = [max(line["items_per_s"] or 0.0 for line in sweep["table"]) for sweep in told]
+    unstable = any(sweep["limit"]["unstable"] for sweep in told)
+    return max(rates) <= 1.05 * min(rates) and not unstable
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_the_limit_of_a_real_model_is_found_twice_within_a_tenth(tmp_path, tmp_path_factory):
-    found = []
-    with running(tmp_path_factory) as server:
-        for seed in ("1", "2"):
-            found.append(
+    """Prompts of 4 tokens and answers of 2: some 30 requests/s on one thread, so that the limit is
+    some 30 users, of which one is less than a tenth. Another seed has other prompts and trials.
+    """
+    figures = []
+    with running(tmp_path_factory, slots=8) as server:
+        for attempt in range(TRIES):
+            told = [
                 swept(
-                    tmp_path / seed,
+                    tmp_path / f"{attempt}-{seed}",
                     server.address,
-                    *("--over", "concurrency", "--slo", "ttft_p95=1s", "--output_tokens", "16"),
-                    *("--slo_budget", "300s", "-d", "5s", "--seed", seed),
-                )["limit"]
-            )
-    users = [limit["users"] for limit in found]
-    print(users, [limit["sentence"] for limit in found])
-    assert None not in users
-    # Users are whole: of a few, one is more than a tenth.
-    assert max(users) - min(users) <= max(0.1 * min(users), 1)
+                    *("--api", "completions", "--input_tokens", "4", "--output_tokens", "2"),
+                    *("--body", "temperature=0", "--body", "ignore_eos=true"),
+                    *("--over", "concurrency", "--slo", "ttft_p95=1s", "--slo_budget", "100s"),
+                    *("-c", "4,16", "-d", "3s", "--repeats", "1", "--seed", seed),
+                    statuses=(0, 3),  # of a disturbed one too, where even the lowest fails
+                )
+                for seed in ("1", "2")
+            ]
+            users = [sweep["limit"]["users"] for sweep in told]
+            figures.append((users, [sweep["limit"]["sentence"] for sweep in told]))
+            print(figures[-1])
+            if None not in users and max(users) <= 1.1 * min(users):
+                assert min(users) > 10
+                assert all(sweep["limit"]["confirmed"] for sweep in told)
+                return
+            assert not steady(told), figures
+    pytest.fail(f"the machine was disturbed in each of {TRIES} tries: {figures}")
