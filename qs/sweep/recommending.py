@@ -95,7 +95,7 @@ def recommended(
         found.append(
             fastest(BOUNDED, holding, f"the highest throughput within {bounds} in closed loop")
             if holding
-            else _recommendation(BOUNDED, f"no setting keeps {bounds} in closed loop")
+            else _recommendation(BOUNDED, f"no setting was seen to keep {bounds} in closed loop")
         )
     return found
 
