@@ -16,6 +16,7 @@ from qs.base.addresses import HIDDEN
 from qs.base.errors import Fault
 from qs.base.headers import is_source
 from qs.base.names import nearest
+from qs.llm.prompt import OURS
 from qs.llm.prompts.lengths import ALLOWED as LENGTHS
 from qs.llm.prompts.lengths import check_lengths
 
@@ -24,14 +25,6 @@ APIS: tuple[Api, ...] = ("chat", "completions", "embeddings", "responses", "mess
 FORMATS = ("auto", "jsonl", "sharegpt", "mooncake", "burstgpt", "azure", "csv")
 MOST_RETRIES, MOST_TURNS, MOST_PREFIXES, MOST_PROMPTS = 100, 1_000, 100_000, 10_000_000
 MOST_DEPTH = 16  # of a field's name in a body
-# Fields of a body that are ours to set, and how the user says them.
-OURS = {
-    "model": "--model",
-    "stream": "--no_stream",
-    "messages": "--prompts",
-    "prompt": "--prompts",
-    "input": "--prompts",
-}
 
 
 @dataclass(frozen=True)

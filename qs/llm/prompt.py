@@ -14,6 +14,14 @@ from qs.base import bounds, jsonc
 from qs.base.errors import Fault, Faults, UserError
 
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+# Fields of a body that are ours to set, and how the user says them.
+OURS = {
+    "model": "--model",
+    "stream": "--no_stream",
+    "messages": "--prompts",
+    "prompt": "--prompts",
+    "input": "--prompts",
+}
 MOST_TOKENS = 100_000_000  # of a prompt or an answer: far above what any model takes
 
 
@@ -124,6 +132,13 @@ def prompt_of(value: Mapping[str, Any], say: Say) -> Prompt | None:
     body = _or_else(value.get("body"), {})
     if not isinstance(body, dict):
         tell("body", body, "an object: fields of the request's body")
+        body = {}
+    for name in body:
+        if name in OURS:
+            other = "this line" if OURS[name] == "--prompts" else OURS[name]
+            tell(
+                f"body.{name}", body[name], f"fields that we do not set ourselves; {other} says it"
+            )
     prompt = Prompt(
         messages,
         id=_text(value, "id", tell) or "",

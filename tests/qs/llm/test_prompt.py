@@ -105,6 +105,8 @@ def test_what_a_user_writes(line: str, expected: Prompt) -> None:
         ('{"prompt": "q", "output_tokens": 2, "min_tokens": 3}', "min_tokens is 3"),
         ('{"prompt": "q", "body": []}', "body is []"),
         ('{"prompt": "q", "body": 3}', "body is 3"),
+        ('{"prompt": "q", "body": {"stream": false}}', "body.stream is False; allowed: fields"),
+        ('{"prompt": "q", "body": {"model": "b"}}', "--model says it"),
         ('{"prompt": "q", "choices": [1]}', "choices is [1]"),
         ('{"prompt": "q", "think_s": -1}', "think_s is -1"),
         ('{"prompt": "q", "answer": []}', "answer is []"),
