@@ -22,7 +22,7 @@ from qs.inside.agreement import agreement
 from qs.inside.reference_items import Reference
 from qs.inside.text_answers import TextJudge, Texts
 from qs.inside.verifying import MOST_BYTES, Answer, Arrays, Kept, checksum, copied, read, write
-from qs.remote.serving import Unanswered
+from qs.remote.protocol import Unanswered
 from qs.tensors.closeness import (
     NO_DIFFERENCE,
     Difference,

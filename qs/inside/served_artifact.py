@@ -27,9 +27,9 @@ from qs.inside import feeding, served_prompts
 from qs.inside.trying import ONE_RUN_S, ValueFault, tried
 from qs.remote.address import SCHEMES, Address
 from qs.remote.asked import Asked
-from qs.remote.protocol import BadAnswer, ServedModel, ServedTensor
+from qs.remote.protocol import BadAnswer, ServedModel, ServedTensor, Unanswered
 from qs.remote.sequences import as_sent
-from qs.remote.serving import Serving, Unanswered
+from qs.remote.serving import Serving
 from qs.tensors.onnx_io import FileTensor, type_of
 
 SERVER = "The server"

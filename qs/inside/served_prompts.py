@@ -21,9 +21,9 @@ from qs.llm.prompt import to_line
 from qs.llm.prompts.prompt_set import PromptSet
 from qs.llm.prompts.source import prompts_of
 from qs.llm.scoring import CHOICE, right
-from qs.remote.protocol import BadAnswer
+from qs.remote.protocol import BadAnswer, Unanswered
 from qs.remote.protocols.openai import PROMPT, OpenAi
-from qs.remote.serving import Serving, Unanswered
+from qs.remote.serving import Serving
 
 FILE, DUES = "prompts.jsonl", "dues.txt"
 CODING, ERRORS = "utf-8", "surrogatepass"

@@ -16,8 +16,8 @@ from qs.base.errors import UserError
 from qs.remote.asked import Asked
 from qs.remote.binding import Bound, bind
 from qs.remote.conversations import Conversation, conversations
-from qs.remote.protocol import BadAnswer, Request, ServedModel, ServedTensor
-from qs.remote.serving import Serving, Unanswered
+from qs.remote.protocol import BadAnswer, Request, ServedModel, ServedTensor, Unanswered
+from qs.remote.serving import Serving
 from qs.remote.waiting import why_failed
 
 if TYPE_CHECKING:

@@ -36,6 +36,14 @@ class BadAnswer(Exception):
     """An answer that is not what the server announced, or cannot be read; one line for a user."""
 
 
+class Unanswered(RuntimeError):
+    """A request outside of the measurement failed. `failure` is its word."""
+
+    def __init__(self, message: str, failure: str) -> None:
+        super().__init__(message)
+        self.failure = failure
+
+
 class NotReady(UserError):
     """The server, the model or its version is not there, or not yet. `final`: waiting is of no use.
     `unknown`: a ready server has no such model, which may change, but is a slip mostly.

@@ -28,7 +28,7 @@ from qs.llm.outcomes import Outcome
 from qs.remote.address import Address
 from qs.remote.asked import Asked
 from qs.remote.asking import Asking, client_of
-from qs.remote.protocol import BadAnswer, NotReady, Protocol, Request, ServedModel
+from qs.remote.protocol import BadAnswer, NotReady, Protocol, Request, ServedModel, Unanswered
 from qs.remote.retrying import RetryingClient, retry_after_s
 from qs.remote.sequences import SequencedClient, SingleSequences
 from qs.remote.waiting import hint_of, may_pass, why_failed
@@ -43,14 +43,6 @@ ANSWER_S = 600.0  # a large model's first answer may take minutes
 # A model that a ready server has not heard of may be about to be loaded; longer than this it is
 # misspelt.
 UNKNOWN_S = 5.0
-
-
-class Unanswered(RuntimeError):
-    """A request outside of the measurement failed. `failure` is its word."""
-
-    def __init__(self, message: str, failure: str) -> None:
-        super().__init__(message)
-        self.failure = failure
 
 
 class Serving:

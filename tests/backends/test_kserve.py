@@ -15,8 +15,7 @@ from qs.contract.server_backend import is_started
 from qs.engine import ClosedLoop, Pool, RunPlan, run
 from qs.inside.loading import load_backend_class
 from qs.inside.service import VendorService
-from qs.remote.protocol import BadAnswer
-from qs.remote.serving import Unanswered
+from qs.remote.protocol import BadAnswer, Unanswered
 from tests.servers.kserve import KserveServer, Model, doubling
 
 FOLDER = Path(__file__).resolve().parents[2] / "backends" / "KSERVE"

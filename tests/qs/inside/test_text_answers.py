@@ -12,7 +12,7 @@ from qs.inside.judging import Idle
 from qs.inside.verifying import ALL, Kept, write
 from qs.llm.prompt import Message, Prompt
 from qs.llm.scoring import CHOICE, chosen, right
-from qs.remote.serving import Unanswered
+from qs.remote.protocol import Unanswered
 
 NAMES = ["text"]
 PROMPTS = ["tell of cats", "tell of dogs", "tell of birds", "B or A?"]

@@ -16,9 +16,9 @@ import pytest
 from qs.base.errors import UserError
 from qs.remote.asked import Asked
 from qs.remote.datatypes import DATATYPES
-from qs.remote.protocol import BadAnswer, NotReady
+from qs.remote.protocol import BadAnswer, NotReady, Unanswered
 from qs.remote.protocols.kserve_http import MOST_UNPACKED, KserveHttp
-from qs.remote.serving import Serving, Unanswered
+from qs.remote.serving import Serving
 from tests.servers.kserve import NUMPY, KserveServer, Model, doubling, echo
 
 CERTIFICATES = Path(__file__).parents[2] / "engine/wire/certificates"

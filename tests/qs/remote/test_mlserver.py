@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from qs.remote.asked import Asked
-from qs.remote.protocol import BadAnswer, NotReady
-from qs.remote.serving import Serving, Unanswered
+from qs.remote.protocol import BadAnswer, NotReady, Unanswered
+from qs.remote.serving import Serving
 from tests.servers.mlserver import VERSION, running
 
 X = {"x": np.arange(8, dtype=np.float32).reshape(2, 4)}

@@ -11,8 +11,8 @@ import pytest
 
 from qs.base.errors import UserError
 from qs.remote.asked import Asked
-from qs.remote.protocol import NotReady
-from qs.remote.serving import Serving, Unanswered
+from qs.remote.protocol import NotReady, Unanswered
+from qs.remote.serving import Serving
 from tests.servers.mlserver import kept_folder
 from tests.servers.triton import ServedFolder, TritonServer, triton_environment
 

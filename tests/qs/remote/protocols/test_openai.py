@@ -10,9 +10,9 @@ import pytest
 from qs.base.errors import Faults, UserError
 from qs.engine.wire.calls import WireCall
 from qs.remote.asked import Asked
-from qs.remote.protocol import BadAnswer, NotReady
+from qs.remote.protocol import BadAnswer, NotReady, Unanswered
 from qs.remote.protocols.openai import OpenAi
-from qs.remote.serving import Serving, Unanswered
+from qs.remote.serving import Serving
 from tests.servers.rest import Answer, App, as_json, asking, read_request
 from tests.servers.scripted import chat_events
 
