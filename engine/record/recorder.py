@@ -171,7 +171,9 @@ class Recorder:
             if self.open_loop:
                 self._pace(due, issued, completed)
             if not header[Field.FIRST_NS]:
-                header[Field.FIRST_NS] = completed[0] - issued[0]
+                answered = np.flatnonzero(memory.outcome[:rows] == Outcome.COMPLETED)[:1]
+                for first in answered.tolist():  # a failure at once is no answer
+                    header[Field.FIRST_NS] = completed[first] - issued[first]
             if self.kept is not None:
                 outcome = memory.outcome[:rows].copy()
                 late = (completed - issued) > self._timeout_ns

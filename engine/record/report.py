@@ -17,7 +17,7 @@ class WarmUp:
     completed: int
     failed: int
     wall_ns: int
-    first_ns: int  # service time of the very first call
+    first_ns: int  # service time of the very first call that was answered
     mean_ns: float  # mean service time
     first_fault: str | None = None
     timed_out: int = 0  # of `failed`, those that took longer than the plan's timeout_s

@@ -328,6 +328,12 @@ def test_cancelling_the_run_closes_the_target():
     asyncio.run(inside())
 
 
+def test_a_failure_is_not_the_first_answer():
+    result = run(RunPlan(ClosedLoop(1, 3), pool=ASYNC), StartedTarget(1, "failure", pause_s=0.02))
+    assert (result.completed, result.errors) == (2, 1)
+    assert result.first_ns > 15_000_000
+
+
 def test_warm_up_is_apart():
     target = StartedTarget()
     result = run(replace(CLOSED, warmup_iterations=5), target)
