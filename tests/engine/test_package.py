@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -74,7 +75,12 @@ print(json.dumps({
 """
     seen = json.loads(
         subprocess.run(
-            [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+            [sys.executable, "-c", script],
+            cwd=ROOT,
+            env={**os.environ, "ORT_DISABLE_TELEMETRY": "1"},  # qs itself sets it
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout
     )
     assert seen["same"] is True
