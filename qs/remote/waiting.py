@@ -23,7 +23,7 @@ _OUTCOMES = {each.value for each in Outcome}
 # No amount of waiting changes these.
 _FINAL = {Failure.TLS, Failure.UNRESOLVED, Failure.REDIRECTED, Failure.BAD_ANSWER}
 _TOKEN = 'say --header "Authorization=@env:NAME"'
-_KEY = "say --api_key @env:NAME, and look whether that key holds"
+KEY = "say --api_key @env:NAME, and look whether that key holds"
 _FINAL_HINTS = {
     "HTTP 401": _TOKEN,
     "HTTP 403": _TOKEN,
@@ -32,6 +32,8 @@ _FINAL_HINTS = {
     "gRPC PERMISSION_DENIED": _TOKEN,
     "gRPC UNIMPLEMENTED": "is it a server of KServe v2?",
 }
+# Whoever asks may not, or not any more.
+REFUSALS = tuple(kind for kind, hint in _FINAL_HINTS.items() if hint == _TOKEN)
 # What KServe v2 servers listen on where nobody says otherwise.
 PORTS = "Triton's port is 8000 (gRPC 8001), MLServer's 8080 (gRPC 8081)"
 
@@ -58,7 +60,7 @@ def may_pass(call: WireCall) -> bool:
 def hint_of(address: Address, call: WireCall) -> str | None:
     """What to do about it, where waiting is of no use."""
     hint = _FINAL_HINTS.get(call.failure or "")
-    return _KEY if hint == _TOKEN and address.backend == OPENAI else hint
+    return KEY if hint == _TOKEN and address.backend == OPENAI else hint
 
 
 def refused_at_once(address: Address, call: WireCall) -> None:

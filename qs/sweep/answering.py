@@ -15,30 +15,30 @@ from qs.sweep.recommending import BOUNDED, LATENCY, MOST, combination_of, in_wor
 from qs.sweep.table import Figures
 
 
-def without_bounds(recommendations: Sequence[Recommendation]) -> str:
+def without_bounds(recommendations: Sequence[Recommendation], plan: SweepPlan) -> str:
     """For throughput and for response time: one setting for both, or one for each."""
     by = {each.purpose: each for each in recommendations}
     most, least = by.get(MOST), by.get(LATENCY)
     if most is None or least is None:
         return "No setting was measured without a fault"
     if most.name == least.name:
-        return f"Take {_named(most)}: {most.why}, and {least.why}{_tied(most)}"
+        return f"Take {_named(most, plan)}: {most.why}, and {least.why}{_tied(most)}"
     return (
-        f"Take {_named(most)}: {most.why}{_tied(most)}; "
-        f"for response time {_named(least)}: {least.why}{_tied(least)}"
+        f"Take {_named(most, plan)}: {most.why}{_tied(most)}; "
+        f"for response time {_named(least, plan)}: {least.why}{_tied(least)}"
     )
 
 
 def of_the_settings(
     lines: Sequence[SweepLine],
     figures: Figures,
-    goals: Sequence[Goal],
+    plan: SweepPlan,
     recommendations: Sequence[Recommendation],
 ) -> tuple[str, bool | None]:
     """The sentence on a choice among what was measured in closed loop, and whether the bounds hold
     there; None: nothing was measured.
     """
-    bounds = in_words(goals)
+    goals, bounds = plan.goals, in_words(plan.goals)
     chosen = next((each for each in recommendations if each.purpose == BOUNDED), None)
     if chosen is None:
         return "No setting was measured without a fault", None
@@ -46,7 +46,8 @@ def of_the_settings(
         line = next(each for each in lines if each.name == chosen.name)
         rate = number(line.items_per_s, 4)
         reached = ", ".join(filter(None, (_reached(goal, line) for goal in goals)))
-        said = f"Take {_named(chosen)}: {rate} items/s within {bounds} in closed loop ({reached})"
+        who = _named(chosen, plan)
+        said = f"Take {who}: {rate} items/s within {bounds} in closed loop ({reached})"
         return said + _in_doubt(line, figures, goals) + _tied(chosen), True
     return f"No setting keeps {bounds} in closed loop{_nearest(lines, figures, goals)}", False
 
@@ -105,9 +106,9 @@ def _unstable(limit: LimitEntry) -> str:
     return "; the server is unstable" if limit.unstable else ""
 
 
-def _named(chosen: Recommendation) -> str:
+def _named(chosen: Recommendation, plan: SweepPlan) -> str:
     assert chosen.setting is not None
-    return combination_of(chosen.setting).words
+    return plan.in_words(combination_of(chosen.setting))
 
 
 def _tied(chosen: Recommendation) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from qs.base.errors import UserError
 from qs.base.scenarios import CONCURRENCY, POISSON
 from qs.base.words import number
+from qs.engine import Ending
 from qs.evaluate.journal import Journal
 from qs.evaluate.testbed import Testbed
 from qs.limit import Limit, LimitSettings, Step, Trial, TrialPlan, find_limit
@@ -21,6 +22,7 @@ from qs.settings.traffic import ScenarioSettings, StopRules
 from qs.sweep.draining import drained
 from qs.sweep.grid import Combination
 from qs.sweep.plan import SweepPlan
+from qs.sweep.refused import check_let_in
 from qs.sweep.state import State
 from qs.sweep.trial import measure_once
 
@@ -138,6 +140,9 @@ class Limiting:
         load = load_words(plan.over, plan.rate_per_s)
         title = f"{load} for {number(plan.duration_s)} s"
         measured = await measure_once(self._testbed, self._changes(plan), title, "limit")
+        if self._plan.endpoint:
+            cut = measured.result is not None and measured.result.ended_by == Ending.ERROR_BUDGET
+            check_let_in(measured.row, load, cut)
         if measured.result is None:
             reasons = "; ".join(measured.row.reasons)
             raise UserError(f"no limit could be found: at {load} {reasons}")

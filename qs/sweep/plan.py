@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from qs.base.scenarios import CONCURRENCY, RATE
-from qs.base.words import span
+from qs.base.words import counted, span
 from qs.limit import Goal
 from qs.sweep.again import seconds_word
-from qs.sweep.grid import Axes
+from qs.sweep.grid import Axes, Combination
 
 # The share of a budget that a search for a limit gets.
 LIMIT_SHARE = 0.5
@@ -37,6 +37,20 @@ class SweepPlan:
     # typed.
     command: tuple[str, ...] = ()
     sweep_command: tuple[str, ...] = ()
+
+    def named(self, combination: Combination) -> str:
+        """In lines of progress: bs1-c4, or of an endpoint 4 users."""
+        return self._users(combination) or combination.name
+
+    def in_words(self, combination: Combination) -> str:
+        """In sentences: batch size 8, 2 clients, or of an endpoint 4 users."""
+        return self._users(combination) or combination.words
+
+    def _users(self, combination: Combination) -> str:
+        """Where users are all that a setting has."""
+        if not self.endpoint or combination != Combination(1, combination.clients):
+            return ""
+        return counted(combination.clients, "user") if combination.clients else ""
 
     @property
     def searches(self) -> bool:

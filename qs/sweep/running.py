@@ -26,6 +26,7 @@ from qs.sweep.halving import rounds_of, seconds_each, shuffled, survivors
 from qs.sweep.limiting import Limiting
 from qs.sweep.plan import HALVING, SweepPlan
 from qs.sweep.recommending import BOUNDED, LATENCY, in_words
+from qs.sweep.refused import check_let_in
 from qs.sweep.same import about
 from qs.sweep.state import State, SweepTrial
 from qs.sweep.summary import limit_entry, summary
@@ -159,7 +160,9 @@ class _Sweep:
             if (turn, name) in self._state:
                 continue
             began = time.monotonic()
-            title = f"round {turn + 1}, {name} ({at} of {len(combinations)})"
+            title = (
+                f"round {turn + 1}, {self._plan.named(combination)} ({at} of {len(combinations)})"
+            )
             changes = self._changes(combination, seconds)
             try:
                 row = (await measure_once(self._testbed, changes, title, f"{name}-{turn}")).row
@@ -167,6 +170,8 @@ class _Sweep:
             except UserError as error:
                 row = impossible(combination, str(error))
                 self._journal.view.line(f"{title}: {error}")
+            if self._plan.endpoint:
+                check_let_in(row, self._plan.named(combination))
             with self._journal.writing(self._state.path.name, for_good=True):
                 self._state.add(SweepTrial(turn, name, row, time.monotonic() - began))
             self._save()

@@ -46,10 +46,10 @@ def summary(
         found = after_the_search(found, limit, limited, plan, again)
         answer, met = of_the_search(entry, limited, plan)
     elif plan.goals:
-        answer, met = of_the_settings(lines, figures, plan.goals, found)
+        answer, met = of_the_settings(lines, figures, plan, found)
         met = None if plan.searches else met
     else:
-        answer = without_bounds(found)
+        answer = without_bounds(found, plan)
     return SweepEntry(
         axes=plan.axes.to_dict(),
         method=plan.method,

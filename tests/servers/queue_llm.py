@@ -6,7 +6,8 @@ queue, behind OpenAI's chat API.
         ... f"openai+{server.url}/v1" ...
 
 `cliff`: with more requests than this in the queue everything takes ten times as long, which is what
-a server does that swaps. `slow_after_s`: from then on, too. /metrics tells what runs and waits, by
+a server does that swaps. `slow_after_s`: from then on, too. `locked_after`: after so many
+requests no key is right. /metrics tells what runs and waits, by
 llama.cpp's names. A process of its own, on uvloop where it is installed.
 """
 
@@ -26,6 +27,11 @@ from dataclasses import dataclass
 
 MODEL = "queue"
 SLOWER = 10.0
+REFUSAL = b'{"error":{"message":"the key has expired"}}'
+LOCKED = (
+    b"HTTP/1.1 401 Unauthorized\r\nContent-Type: application/json\r\n"
+    b"Content-Length: %d\r\n\r\n%s" % (len(REFUSAL), REFUSAL)
+)
 LOOKING_S = 0.05  # how often a waiting request looks whether its client is still there
 
 
@@ -53,9 +59,10 @@ def queue_llm(
     tokens: int = 8,
     cliff: int = 0,
     slow_after_s: float = 0.0,
+    locked_after: int = 0,
 ) -> Iterator[QueueLlm]:
     """The server for as long as the context lasts."""
-    known = (slots, first_s, token_s, tokens, cliff, slow_after_s)
+    known = (slots, first_s, token_s, tokens, cliff, slow_after_s, locked_after)
     process = subprocess.Popen(
         [sys.executable, __file__, *map(str, known)], stdout=subprocess.PIPE, text=True
     )
@@ -72,10 +79,19 @@ class _Model:
     """The slots and the queue before them."""
 
     def __init__(
-        self, slots: int, first_s: float, token_s: float, tokens: int, cliff: int, slow_s: float
+        self,
+        slots: int,
+        first_s: float,
+        token_s: float,
+        tokens: int,
+        cliff: int,
+        slow_s: float,
+        locked_after: int,
     ):
         self._free, self._first_s, self._token_s = slots, first_s, token_s
         self.tokens, self._cliff, self._slow_s = tokens, cliff, slow_s
+        self._locked_after = locked_after
+        self.asked = 0
         self._began = time.monotonic()
         self._waiting: deque[asyncio.Future[None]] = deque()
         self.running = self.most_waiting = 0
@@ -83,6 +99,10 @@ class _Model:
     @property
     def waiting(self) -> int:
         return len(self._waiting)
+
+    @property
+    def locked(self) -> bool:
+        return bool(self._locked_after) and self.asked > self._locked_after
 
     async def enter(self) -> None:
         if self._free:
@@ -131,7 +151,10 @@ async def _serve(model: _Model, reader: asyncio.StreamReader, writer: asyncio.St
                 if name.lower() == "content-length":
                     length = int(value)
             body = json.loads(await reader.readexactly(length)) if length else {}
-            if method == "POST":
+            model.asked += method == "POST"
+            if model.locked and path != "/metrics":
+                writer.write(LOCKED)
+            elif method == "POST":
                 await _answer(model, body, reader, writer)
             else:
                 _tell(model, path, writer)
@@ -225,9 +248,15 @@ async def _until(at: float) -> None:
 
 
 async def _main(words: list[str]) -> None:
-    slots, first_s, token_s, tokens, cliff, slow_s = words
+    slots, first_s, token_s, tokens, cliff, slow_s, locked = words
     model = _Model(
-        int(slots), float(first_s), float(token_s), int(tokens), int(cliff), float(slow_s)
+        int(slots),
+        float(first_s),
+        float(token_s),
+        int(tokens),
+        int(cliff),
+        float(slow_s),
+        int(locked),
     )
     server = await asyncio.start_server(
         lambda reader, writer: _serve(model, reader, writer), "127.0.0.1", 0, backlog=1024

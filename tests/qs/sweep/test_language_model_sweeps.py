@@ -6,6 +6,9 @@ from __future__ import annotations
 
 import json
 import shlex
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -129,11 +132,60 @@ def test_a_server_with_a_cliff_is_not_driven_over_it_for_long(tmp_path):
     assert limit["rate_per_s"] is not None and limit["rate_per_s"] < 17.8
 
 
+@pytest.mark.slow
+def test_a_key_that_expires_in_the_midst_is_no_limit_and_nothing_of_it_is_kept(tmp_path):
+    words = ("--over", "concurrency", "--slo", "ttft_p90=20s", "--slo_budget", "60s")
+    with queue_llm(slots=4, first_s=0.02, token_s=0.01, locked_after=300) as server:
+        ran = qs(
+            *("sweep", server.address, "--out", str(tmp_path), "--no_history"),
+            *("-c", "1,4", "-d", "1s", "--repeats", "1", *words),
+            cwd=tmp_path,
+        )
+    assert ran.returncode == 2, ran.stderr
+    (error,) = (line for line in ran.stderr.splitlines() if line.startswith("error:"))
+    assert "refused (HTTP 401: the key has expired)" in error
+    assert "--api_key @env:NAME" in error and "--resume" in error
+    (kept,) = tmp_path.rglob("sweep-*.jsonl")
+    trials = [json.loads(text) for text in kept.read_text().splitlines()][1:]
+    assert trials and "401" not in kept.read_text()
+
+
+@pytest.mark.slow
+def test_a_killed_search_goes_on_from_the_trials_it_had(tmp_path):
+    words = ("-c", "1,4", "-d", "1s", "--repeats", "1", "--over", "concurrency")
+    words += ("--slo", "ttft_p90=20s", "--slo_budget", "30s", "--out", str(tmp_path))
+    with queue_llm(slots=4, first_s=0.02, token_s=0.01) as server:
+        command = ["sweep", server.address, "--no_history", *words]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "qs", *command],
+            cwd=tmp_path,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            deadline = time.monotonic() + 60
+            while known(tmp_path) < 4 and time.monotonic() < deadline:
+                time.sleep(0.1)
+        finally:
+            process.kill()
+            process.wait()
+        before = known(tmp_path)
+        ran = qs(*command, "--resume", cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    assert f"resumed after {before} trials" in ran.stdout + ran.stderr
+    assert known(tmp_path) > before >= 4
+
+
+def known(folder: Path) -> int:
+    """How many trials a sweep has saved, after the line of what it is."""
+    return sum(path.read_bytes().count(b"\n") - 1 for path in folder.rglob("sweep-*.jsonl"))
+
+
 def steady(told: list[dict]) -> bool:
     """Whether the machine was the same for both sweeps, by what does not depend on their limits:
     what the server gave in closed loop before each search, and what the search says of the server.
     """
-    rates = [max(line["items_per_s"] or 0.0 for line in sweep["table"]) for sweep in told]
+    rates = [max(line["QPS"] or 0.0 for line in sweep["table"]) for sweep in told]
     unstable = any(sweep["limit"]["unstable"] for sweep in told)
     return max(rates) <= 1.05 * min(rates) and not unstable
 
