@@ -147,7 +147,7 @@ def test_a_key_that_expires_in_the_midst_is_no_limit_and_nothing_of_it_is_kept(t
     assert "--api_key @env:NAME" in error and "--resume" in error
     (kept,) = tmp_path.rglob("sweep-*.jsonl")
     trials = [json.loads(text) for text in kept.read_text().splitlines()][1:]
-    assert trials and "401" not in kept.read_text()
+    assert trials and "HTTP 401" not in kept.read_text()
 
 
 @pytest.mark.slow
