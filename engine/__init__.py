@@ -44,7 +44,8 @@ from qs.engine.outcome import Cause, Doubt, Ending, ErrorKind, Loss, Unread
 from qs.engine.plan import Batching, Factory, Pool, RunPlan, Stop
 from qs.engine.record.histogram import Histogram
 from qs.engine.record.intervals import IntervalRow
-from qs.engine.result import Caveat, Measured, Metric, Reason, Rule, RunResult, WarmUpResult
+from qs.engine.result import Measured, RunResult, WarmUpResult
+from qs.engine.ruling import Caveat, Metric, Reason, Rule
 from qs.engine.running import run, run_async
 from qs.engine.statistics.estimate import Confidence, Estimate
 from qs.engine.workers.answers import UNANSWERED, look

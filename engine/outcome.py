@@ -27,6 +27,7 @@ class Ending(_Word):
     ERROR_BUDGET = "error budget"
     INTERRUPT = "interrupt"
     LOST = "workers lost"  # those who were to go on died or hung, and nobody took their place
+    NODE_LOST = "node lost"  # a node was lost, and the run was to end there (on_loss "stop")
 
 
 class ErrorKind(_Word):
@@ -67,6 +68,11 @@ class Doubt(_Word):
     UNREAD = "unread"
     MISREAD = "misread"
     WRITTEN = "written"
+    START_SKEW = "start_skew"  # nodes began further apart than a request may wait unnoticed
+    CLOCK = "clock"  # a node's clock is known too badly to align its series
+    NODES_UNLIKE = "nodes_unlike"  # nodes differ in what moves numbers
+    NODES_TOGETHER = "nodes_together"  # several nodes are one machine
+    SLOW_NODE = "slow_node"  # one node is much slower than the others
 
 
 class Unread(_Word):
@@ -84,6 +90,7 @@ class Cause(_Word):
 
     NOTHING = "nothing_completed"
     WORKER_LOST = "worker_lost"
+    NODE_LOST = "node_lost"
     FAILED = "failed_requests"
     INTERRUPTED = "interrupted"
     MINIMUM_DURATION = "minimum_duration"

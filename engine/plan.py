@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from qs.engine.checks import (
     LONGEST_S,
@@ -28,10 +28,10 @@ from qs.engine.checks import (
     shares,
     times,
 )
+from qs.engine.judge import Judge
 from qs.engine.load import ClosedLoop, LoadModel, Sessions, is_load
 from qs.engine.measures.measure import Bound, Measure, measuring_faults
 from qs.engine.record.parts import PARTS
-from qs.engine.result import Metric, Rule, RunResult
 
 POOL_KINDS = ("inline", "thread", "process", "async")
 # The longest interval that workers record by themselves.
@@ -189,24 +189,16 @@ class Batching:
         )
 
 
-class Judge(Protocol):
-    """Judges the result of a plan: a scenario."""
+@dataclass(frozen=True)
+class Part:
+    """Which part of a larger plan a plan is. Its request n has the sample of the whole plan's
+    request n * of + index, and its first worker is number `first` of all. Whoever leads the whole
+    may end it, so it needs no end of its own.
+    """
 
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def percentile(self) -> float | None:
-        """The percentile of response time that it judges, if any."""
-        ...
-
-    def rules(self, result: RunResult) -> list[Rule]:
-        """Every rule, with what it needed and what was measured."""
-        ...
-
-    def metric(self, result: RunResult) -> Metric:
-        """The number that results are compared by."""
-        ...
+    index: int
+    of: int
+    first: int = 0
 
 
 @dataclass(frozen=True)
@@ -253,6 +245,8 @@ class RunPlan:
     sample_requests: int = 0
     # judges the result; set by the scenario's own `plan`
     scenario: Judge | None = None
+    # set where it is one of several that run at the same time (qs.engine.distributed)
+    part: Part | None = None
 
     def faults(self) -> list[str]:
         """Every reason why this plan cannot run, one sentence each."""
@@ -279,12 +273,12 @@ class RunPlan:
                 "batching: only blocking targets in open loop share calls; leave it out here",
             ),
             (
-                stop.has_end or self.load.ends or not self.open_loop,
+                self.part or stop.has_end or self.load.ends or not self.open_loop,
                 "stop: an open loop of this kind has no end of its own; "
                 "give duration_s or iterations",
             ),
             (
-                stop.has_end or self.load.ends or self.open_loop,
+                self.part or stop.has_end or self.load.ends or self.open_loop,
                 "iterations: missing; give the closed loop iterations, "
                 "or the stop rule a duration_s or iterations",
             ),

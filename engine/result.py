@@ -4,7 +4,7 @@ Plain values; the only behaviour is output.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,11 @@ import numpy as np
 from qs.engine.files import NS_PER_MS, write_columns, write_hlog
 from qs.engine.machine.watch import CpuUse
 from qs.engine.measures.measure import Measure
-from qs.engine.outcome import Cause, Doubt, Ending, ErrorKind, Loss
+from qs.engine.outcome import Ending, ErrorKind, Loss
 from qs.engine.record.histogram import Histogram
 from qs.engine.record.intervals import IntervalRow
+from qs.engine.ruling import Caveat, Metric, Reason, Rule
 from qs.engine.statistics.estimate import Confidence, Estimate
-from qs.engine.words import number
 
 
 @dataclass(frozen=True)
@@ -27,82 +27,6 @@ class EngineCost:
     ns_per_request: float  # CPU time of a worker
     service_ns: int  # median service time: this much of every service time is the engine's
     requests: int  # how many requests it was measured on
-
-
-@dataclass(frozen=True)
-class Caveat:
-    """A reason to trust a result less."""
-
-    code: Doubt  # for programs
-    text: str  # what was seen, and what it does to the result
-    advice: str  # what to change
-
-    def __str__(self) -> str:
-        return f"{self.text}; {self.advice}"
-
-
-@dataclass(frozen=True)
-class Reason:
-    """Why a result is INVALID."""
-
-    code: Cause  # for programs
-    text: str
-    advice: str = ""  # what to change; empty where the text says all
-
-    def __str__(self) -> str:
-        return f"{self.text}; {self.advice}" if self.advice else self.text
-
-
-@dataclass(frozen=True)
-class Rule:
-    """`measured` must be at least (or at most) `needed`; both are numbers in `unit`."""
-
-    name: str
-    needed: float
-    # None: it could not be measured, and the rule failed
-    measured: float | None
-    passed: bool
-    # what to change; also set if the rule passed
-    advice: str = ""
-    unit: str = ""
-    bound: str = "at least"
-    # what it is about, for programs; None: a scenario of somebody else's
-    code: Cause | None = None
-
-    @property
-    def error_budget(self) -> bool:
-        """Whether it bounds the failed requests: failures within that budget do not make the
-        result INVALID.
-        """
-        return self.code is Cause.ERROR_BUDGET
-
-    @property
-    def text(self) -> str:
-        """The rule in plain words, without advice."""
-        measured, needed = _with_unit(self.measured, self.unit), _with_unit(self.needed, self.unit)
-        return f"{self.name}: {measured}, needed {self.bound} {needed}"
-
-    def sentence(self) -> str:
-        """The rule in plain words, with the advice if it failed."""
-        return self.text if self.passed or not self.advice else f"{self.text}; {self.advice}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data, as it is written to files."""
-        plain = asdict(self)
-        plain["code"] = None if self.code is None else str(self.code)
-        return plain
-
-
-@dataclass(frozen=True)
-class Metric:
-    """The one number that results of a scenario are compared by."""
-
-    name: str
-    value: float | None  # None: the run was too short for it
-    unit: str  # ns, queries/s or samples/s
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -142,6 +66,43 @@ class Measured:
                 for percentile, estimate in self.confidence.items()
             },
         }
+
+
+@dataclass(frozen=True)
+class ClockReading:
+    """How a node's clock stands to the driver's, from round trips: its time is the driver's plus
+    `offset_ns`, give or take `uncertainty_ns`, at the common start.
+    """
+
+    offset_ns: int
+    uncertainty_ns: int  # at most this much wrong, at any time of the run
+    drift_ppm: float  # how much faster it runs, in millionths
+    round_trips: int
+    least_round_trip_ns: int
+
+
+@dataclass
+class NodePart:
+    """What one node did of a run over several."""
+
+    name: str  # of its host; with a number behind it where several have the same
+    address: str
+    # which part of the plan it had, in words: "clients 1 to 4 of 8", "part 2 of 3"
+    share: str
+    # what it measured by itself, judged by its own share; until its last checkpoint where it was
+    # lost; None: nothing was measured
+    result: RunResult | None = None
+    clock: ClockReading | None = None  # None: it was lost before its clock was read
+    # how long after the common start its workers were let go, on the driver's clock; known to
+    # within clock.uncertainty_ns; None: it never started
+    start_skew_ns: int | None = None
+    lost: str = ""  # why it was lost; "": it lived to the end
+    lost_at_s: float | None = None  # when that was seen, from the common start
+    kept_until_s: float | None = None  # what it had measured until then is kept
+    replaces: str = ""  # the name of the node whose share it took over
+    # what it told of itself and of the environment that it ran in: see qs.engine.distributed.facts
+    facts: dict[str, Any] = field(default_factory=dict)
+    log: str = ""  # the end of what its processes printed
 
 
 @dataclass
@@ -251,6 +212,8 @@ class RunResult:
     seed: int | None = None
     # for how long requests fell due; None: no schedule sets their pace
     offered_s: float | None = None
+    # what each node did, where it ran on several; its times are on the driver's clock
+    nodes: list[NodePart] = field(default_factory=list)
 
     @property
     def reasons(self) -> list[str]:
@@ -383,11 +346,3 @@ class RunResult:
         what = f"{measure} in {unit}" if scale == 1 else f"{measure} in 1/{scale} {unit}"
         ratio = (NS_PER_MS if unit == "ns" else 1.0) * scale
         write_hlog(Path(path), found.intervals, self.started_at, what, ratio)
-
-
-def _with_unit(value: float | None, unit: str) -> str:
-    if value is None:
-        return "n/a"
-    if unit == "ns":
-        return f"{number(value / 1e6)} ms"
-    return f"{number(value)} {unit}".rstrip()

@@ -17,7 +17,8 @@ from qs.engine.machine.watch import CpuUse, GroupUse
 from qs.engine.outcome import Ending
 from qs.engine.record.histogram import Histogram
 from qs.engine.record.report import summed
-from qs.engine.result import Rule, RunResult, WarmUpResult
+from qs.engine.result import RunResult, WarmUpResult
+from qs.engine.ruling import Rule
 from qs.engine.statistics.estimate import Confidence
 
 T = TypeVar("T")

@@ -19,6 +19,19 @@ from qs.engine.workers.share import schedule_of, until_ns_of
 
 
 @dataclass(frozen=True)
+class NodeProgress:
+    """The same of one node, as it was heard last."""
+
+    name: str
+    phase: str  # as of Progress; or "starting", "lost"
+    completed: int = 0
+    errors: int = 0
+    now_per_s: float = 0.0
+    p99_ns: int | None = None
+    silent_s: float = 0.0  # for how long nothing was heard of it
+
+
+@dataclass(frozen=True)
 class Progress:
     """A moment of a run. None stands for what is not known (yet)."""
 
@@ -47,6 +60,8 @@ class Progress:
     response: Histogram | None = None
     # how many of the requests were read for the plan's measures, after the drain
     read: int | None = None
+    # how each node is doing, where the run goes over several
+    nodes: tuple[NodeProgress, ...] = ()
 
 
 LATEST = 3  # workers close an interval one after the other

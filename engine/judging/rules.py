@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from qs.engine.outcome import Cause
 from qs.engine.plan import RunPlan, Stop
-from qs.engine.result import Reason, Rule, RunResult
+from qs.engine.result import RunResult
+from qs.engine.ruling import Reason, Rule
 from qs.engine.statistics.estimate import Confidence, Estimate
 from qs.engine.words import number
 

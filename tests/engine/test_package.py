@@ -18,7 +18,7 @@ FILES = sorted((ROOT / "engine").rglob("*.py"))
 # What it is built on; the rest of this list is loaded where it is used.
 AT_IMPORT = {"numpy"}
 IN_WIRE = {"hpack", "httptools"}  # nothing loads engine.wire but who uses it
-WHERE_USED = {"grpc", "hdrh", "hpack", "httptools", "psutil", "pyarrow", "uvloop"}
+WHERE_USED = {"grpc", "hdrh", "hpack", "httptools", "psutil", "pyarrow", "ray", "uvloop"}
 
 
 def top_of(name: str) -> str:

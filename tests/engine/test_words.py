@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from qs.base import words
-from qs.engine.result import Rule
+from qs.engine.ruling import Rule
 from qs.engine.words import number
 
 

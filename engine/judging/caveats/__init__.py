@@ -28,7 +28,8 @@ from qs.engine.judging.caveats.load import (
 from qs.engine.judging.caveats.machine import other_load, preempted, steal, throttled
 from qs.engine.judging.caveats.reading import misread, unread, written
 from qs.engine.plan import RunPlan
-from qs.engine.result import Caveat, RunResult
+from qs.engine.result import RunResult
+from qs.engine.ruling import Caveat
 
 CaveatRule = Callable[[RunResult, RunPlan], "Caveat | None"]
 

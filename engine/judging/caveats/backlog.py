@@ -15,7 +15,8 @@ from collections.abc import Sequence
 
 from qs.engine.outcome import HELD_BACK, HELD_BACK_MS, Doubt, ErrorKind
 from qs.engine.plan import RunPlan
-from qs.engine.result import Caveat, IntervalRow, RunResult
+from qs.engine.result import IntervalRow, RunResult
+from qs.engine.ruling import Caveat
 from qs.engine.statistics.trend import growth
 from qs.engine.words import number
 

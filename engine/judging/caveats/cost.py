@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from qs.engine.outcome import Doubt
 from qs.engine.plan import RunPlan
-from qs.engine.result import Caveat, RunResult
+from qs.engine.result import RunResult
+from qs.engine.ruling import Caveat
 from qs.engine.words import number
 
 ENGINE_BOUND = 0.8

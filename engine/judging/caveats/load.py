@@ -5,7 +5,8 @@ from __future__ import annotations
 from qs.engine.outcome import Doubt
 from qs.engine.plan import RunPlan
 from qs.engine.record.histogram import TRACKABLE_LIMIT_NS, samples_needed
-from qs.engine.result import Caveat, RunResult
+from qs.engine.result import RunResult
+from qs.engine.ruling import Caveat
 from qs.engine.statistics.trend import drift
 from qs.engine.words import number
 

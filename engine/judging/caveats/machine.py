@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from qs.engine.outcome import Doubt
 from qs.engine.plan import RunPlan
-from qs.engine.result import Caveat, RunResult
+from qs.engine.result import RunResult
+from qs.engine.ruling import Caveat
 from qs.engine.words import number
 
 # CPU times tick in 10 ms, and a moment says little: shorter runs are not judged by them.

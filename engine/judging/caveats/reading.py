@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from qs.engine.outcome import Doubt, Unread
 from qs.engine.plan import RunPlan
-from qs.engine.result import Caveat, RunResult
+from qs.engine.result import RunResult
+from qs.engine.ruling import Caveat
 from qs.engine.words import number
 
 LONG_WRITE_NS = 1_000_000

@@ -18,7 +18,8 @@ from qs.engine.judging.scenarios.scenario import above_0, minimum_duration
 from qs.engine.load.all_at_once import AllAtOnce
 from qs.engine.outcome import Cause
 from qs.engine.plan import RunPlan, Stop
-from qs.engine.result import Metric, Rule, RunResult
+from qs.engine.result import RunResult
+from qs.engine.ruling import Metric, Rule
 
 # LoadGen issues a tenth more than it expects to need for the minimum duration (kSlack in
 # test_settings_internal.cc).

@@ -15,10 +15,12 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from qs.engine.checks import Check, count, rate, seconds
+from qs.engine.judge import Judge
 from qs.engine.judging.rules import at_least
 from qs.engine.outcome import Cause, Ending
-from qs.engine.plan import Judge, RunPlan
-from qs.engine.result import Rule, RunResult
+from qs.engine.plan import RunPlan
+from qs.engine.result import RunResult
+from qs.engine.ruling import Rule
 
 
 class Scenario(Judge, Protocol):

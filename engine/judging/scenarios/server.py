@@ -18,7 +18,8 @@ from qs.engine.judging.scenarios.scenario import above_0, minimum_duration, mini
 from qs.engine.load import Poisson
 from qs.engine.outcome import Cause
 from qs.engine.plan import RunPlan, Stop
-from qs.engine.result import Metric, Rule, RunResult
+from qs.engine.result import RunResult
+from qs.engine.ruling import Metric, Rule
 from qs.engine.words import number
 
 # So many due times are drawn in a second or less. A longer schedule ends at a time instead.

@@ -18,7 +18,8 @@ from qs.engine.judging.scenarios.scenario import above_0, minimum_duration, mini
 from qs.engine.load import ClosedLoop
 from qs.engine.outcome import Cause
 from qs.engine.plan import RunPlan, Stop
-from qs.engine.result import Metric, Rule, RunResult
+from qs.engine.result import RunResult
+from qs.engine.ruling import Metric, Rule
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pytest
 
 from qs.engine import Cause, Confidence, Doubt, Ending, Estimate, Reason
 from qs.engine.judging.caveats import RULES
-from qs.engine.result import Caveat
+from qs.engine.ruling import Caveat
 from qs.evaluate import cures
 from qs.evaluate.judged import judged
 from qs.result.verdict import Verdict

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from qs.engine import Poisson, Pool, RunPlan, Stop, run
-from qs.engine.result import Caveat
+from qs.engine.ruling import Caveat
 from qs.limit import Trial, TrialPlan, parse_goals
 from qs.limit.counts import BATCHES
 from qs.limit.trial_plan import SEARCH
