@@ -16,6 +16,7 @@ from qs.base.errors import Fault, Faults
 from qs.config.qs_config import WarmUp
 from qs.limit.goals import Goal
 from qs.result.result import Kind
+from qs.settings.nodes_asked import NodesAsked
 from qs.settings.traffic import Traffic
 
 
@@ -124,6 +125,8 @@ class Request:
     raw: Path | None = None
     # How often, in seconds, the machine is asked for its power; None: the default; 0: never.
     telemetry: float | None = None
+    # On which machines it is measured; None: on this one alone.
+    nodes: NodesAsked | None = None
     command: tuple[str, ...] = field(default_factory=lambda: tuple(sys.argv))
 
     @property
