@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 LIMIT_S = 120.0
@@ -26,3 +27,19 @@ def wait_for_line(process: subprocess.Popen[str], text: str) -> None:
         if text in line:
             return
     raise AssertionError(f"ended before it said {text!r}")
+
+
+def until(holds: Callable[[], object], limit_s: float = LIMIT_S) -> None:
+    """Until `holds()` is true, looked at often."""
+    limit = time.monotonic() + limit_s
+    while not holds():
+        assert time.monotonic() < limit, f"it did not become so within {limit_s:g} s"
+        time.sleep(EVERY_S)
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended, also if nobody has asked how."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except OSError:
+        return True

@@ -12,13 +12,15 @@ MARK = "QS_HOST"
 _PASSES = 5  # a process may start another while one looks
 
 
-def end_marked(mark: str) -> None:
-    """Kill every process of this user whose environment holds MARK=mark (Linux; elsewhere nothing
-    is found).
+def end_marked(mark: str, variable: str = MARK) -> None:
+    """Kill every process of this user but this one whose environment holds variable=mark (Linux;
+    elsewhere nothing is found).
     """
-    wanted = f"{MARK}={mark}".encode()
+    wanted = f"{variable}={mark}".encode()
     for _ in range(_PASSES):
-        found = [pid for pid in _processes() if wanted in _environment(pid)]
+        found = [
+            pid for pid in _processes() if pid != os.getpid() and wanted in _environment(pid)
+        ]
         for pid in found:
             try:
                 os.kill(pid, signal.SIGKILL)
