@@ -18,9 +18,7 @@ def end_marked(mark: str, variable: str = MARK) -> None:
     """
     wanted = f"{variable}={mark}".encode()
     for _ in range(_PASSES):
-        found = [
-            pid for pid in _processes() if pid != os.getpid() and wanted in _environment(pid)
-        ]
+        found = [pid for pid in _processes() if pid != os.getpid() and wanted in _environment(pid)]
         for pid in found:
             try:
                 os.kill(pid, signal.SIGKILL)
