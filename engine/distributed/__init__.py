@@ -12,6 +12,7 @@ from __future__ import annotations
 from qs.engine.distributed.doors import run_on, run_on_async
 from qs.engine.distributed.errors import NodeLost, NodesError
 from qs.engine.distributed.nodes import ON_LOSS, SILENT_S, Nodes, open_nodes
+from qs.engine.distributed.places import Placed, Places, ProcessPlaces, Shipped, Where
 from qs.engine.distributed.targets import NodesTarget
 
 __all__ = [
@@ -21,6 +22,11 @@ __all__ = [
     "Nodes",
     "NodesError",
     "NodesTarget",
+    "Placed",
+    "Places",
+    "ProcessPlaces",
+    "Shipped",
+    "Where",
     "open_nodes",
     "run_on",
     "run_on_async",

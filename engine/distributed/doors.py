@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from qs.engine.distributed.nodes import Nodes
+from qs.engine.distributed.nodes import NOTHING_SHIPPED, Nodes
+from qs.engine.distributed.places import Places, Shipped
 from qs.engine.judging.scenarios import Scenario
 from qs.engine.plan import RunPlan
 from qs.engine.result import RunResult
 
 
 def run_on(
-    nodes: int | str | Any,
+    nodes: int | str | Places | Nodes,
     plan: RunPlan | Scenario,
     target: Any,
     samples: Sequence[Any] | None = None,
@@ -25,13 +26,13 @@ def run_on(
 
 
 async def run_on_async(
-    nodes: int | str | Nodes | Any,
+    nodes: int | str | Places | Nodes,
     plan: RunPlan | Scenario,
     target: Any,
     samples: Sequence[Any] | None = None,
     *,
     ray: str | None = None,
-    shipped: Any = None,
+    shipped: Shipped = NOTHING_SHIPPED,
     **options: Any,
 ) -> RunResult:
     """Open nodes, run a plan over them, and close them again; open Nodes are used as they are.

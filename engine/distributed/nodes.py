@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from qs.engine.conduct.progress import OnProgress
+from qs.engine.distributed.places import Places, Shipped
 from qs.engine.judging.scenarios import Scenario
 from qs.engine.plan import Factory, RunPlan
 from qs.engine.result import ClockReading, RunResult
@@ -17,6 +18,7 @@ from qs.engine.running import NOTHING_BESIDE
 
 # A node of which nothing is heard for so long is lost.
 SILENT_S = 10.0
+NOTHING_SHIPPED = Shipped()
 ON_LOSS = ("continue", "stop", "replace")
 
 
@@ -105,11 +107,11 @@ class Nodes:
 
 
 def open_nodes(
-    nodes: int | str | Any = "all",
+    nodes: int | str | Places = "all",
     *,
     ray: str | None = None,
-    shipped: Any = None,
-    say: Callable[[str], None] | None = None,
+    shipped: Shipped = NOTHING_SHIPPED,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Nodes:
     """Nodes to run on: a number of them, "all" of a cluster, those with a "label=value", or Places.
 
