@@ -16,6 +16,8 @@ from qs.engine.outcome import Ending
 from qs.engine.plan import Factory, RunPlan
 from qs.engine.result import RunResult
 
+DEFAULTS = RunOptions()
+
 
 class Link:
     """A node that has connected and proved that it knows the secret. Its calls raise NodeLost once
@@ -55,7 +57,7 @@ class Link:
         share: RunPlan,
         target: Any,
         samples: Sequence[Any] | None = None,
-        options: RunOptions = RunOptions(),
+        options: RunOptions = DEFAULTS,
     ) -> None:
         """Build and warm up what a share needs. Raises PlanError, HostError, HostTimeout."""
         raise NotImplementedError
