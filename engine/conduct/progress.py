@@ -99,6 +99,58 @@ class DueCount:
 OnProgress = Callable[[Progress], None]
 
 
+class SoFar:
+    """The response times of a run so far, and of its last intervals."""
+
+    def __init__(self) -> None:
+        self.response = Histogram()
+        self._latest: dict[int, Histogram] = {}  # by the interval's number
+
+    def add(self, intervals: Iterable[tuple[int, Interval]]) -> None:
+        for _, interval in intervals:
+            self.response.counts[interval.index] += interval.counts
+            count = int(interval.counts.sum())
+            self.response.count += count
+            latest = self._latest.setdefault(interval.number, Histogram())
+            latest.counts[interval.index] += interval.counts
+            latest.count += count
+        for number in sorted(self._latest)[:-LATEST]:
+            del self._latest[number]
+
+    def in_all_ns(self) -> tuple[int | None, int | None]:
+        """Median and p99 so far."""
+        return self.response.value_at(50), self.response.value_at(99)
+
+    def latest_ns(self) -> tuple[int | None, int | None]:
+        """Median and p99 of the last interval that all workers have closed, or else some."""
+        if not self._latest:
+            return None, None
+        numbers = sorted(self._latest)
+        latest = self._latest[numbers[-2] if len(numbers) > 1 else numbers[0]]
+        return latest.value_at(50), latest.value_at(99)
+
+
+def eta_s(
+    plan: RunPlan, completed: int, rate_per_s: float, elapsed_s: float, left_s: float | None
+) -> float | None:
+    """When a run that goes on like this will end, in seconds from now; `left_s` is what is left of
+    its duration. None if that cannot be said.
+    """
+    ends = [] if left_s is None else [max(left_s, 0.0)]
+    stop = plan.stop
+    if (
+        stop.until_stable is None
+        and (stop.min_duration_s or stop.min_queries)
+        and (rate_per_s > 0 or not stop.min_queries)
+    ):
+        more = max((stop.min_queries or 0) - completed, 0)
+        least_s = (stop.min_duration_s or 0.0) - elapsed_s
+        ends.append(max(least_s, more / rate_per_s if more else 0.0))
+    if plan.planned is not None and rate_per_s > 0:
+        ends.append(max(plan.planned - completed, 0) / rate_per_s)
+    return min(ends) if ends else None
+
+
 class Meter:
     """Reads the workers' counters and tells the watcher. It only reads; no worker waits for it."""
 
@@ -107,8 +159,7 @@ class Meter:
         self._layout = layout
         self._tell = on_progress
         self._clock = clock
-        self._so_far = Histogram()
-        self._latest: dict[int, Histogram] = {}  # interval -> its response times, of the last few
+        self._so_far = SoFar()
         self._due = DueCount(plan) if plan.scheduled else None
         self._last: tuple[int, float] = (0, 0.0)
         self._coroutines = plan.pool.kind == "async"
@@ -118,17 +169,8 @@ class Meter:
         """Count closed intervals into the percentiles so far, if somebody watches: it takes time
         from an event loop that makes requests.
         """
-        if self._tell is None:
-            return
-        for _, interval in intervals:
-            self._so_far.counts[interval.index] += interval.counts
-            count = int(interval.counts.sum())
-            self._so_far.count += count
-            latest = self._latest.setdefault(interval.number, Histogram())
-            latest.counts[interval.index] += interval.counts
-            latest.count += count
-        for number in sorted(self._latest)[:-LATEST]:
-            del self._latest[number]
+        if self._tell is not None:
+            self._so_far.add(intervals)
 
     def preparing(self) -> None:
         if self._tell is None:
@@ -150,7 +192,6 @@ class Meter:
         now_per_s = (completed - before) / (elapsed_s - before_s) if elapsed_s > before_s else 0.0
         self._last = (completed, elapsed_s)
         rate = completed / elapsed_s if elapsed_s else 0.0
-        p50_ns, p99_ns = (self._so_far.value_at(percentile) for percentile in (50, 99))
         left_s = (end_ns - start_ns) / 1e9 - elapsed_s if end_ns < FOREVER_NS else None
         errors = self._layout.total(Field.FAILED)
         self._measured = Progress(
@@ -161,12 +202,11 @@ class Meter:
             elapsed_s,
             rate,
             now_per_s,
-            self._eta_s(completed, rate, elapsed_s, left_s),
-            p50_ns,
-            p99_ns,
-            *self._latest_ns(),
+            eta_s(self._plan, completed, rate, elapsed_s, left_s),
+            *self._so_far.in_all_ns(),
+            *self._so_far.latest_ns(),
             **self._queue(start_ns, completed + errors),
-            response=self._so_far,
+            response=self._so_far.response,
         )
         self._tell(self._measured)
 
@@ -181,14 +221,6 @@ class Meter:
                 so_far, phase="reading", completed=completed, read=read, now_per_s=0.0, eta_s=None
             )
         )
-
-    def _latest_ns(self) -> tuple[int | None, int | None]:
-        """Median and p99 of the last interval that all workers have closed, or else some."""
-        if not self._latest:
-            return None, None
-        numbers = sorted(self._latest)
-        latest = self._latest[numbers[-2] if len(numbers) > 1 else numbers[0]]
-        return latest.value_at(50), latest.value_at(99)
 
     def _queue(self, start_ns: int, answered: int) -> dict[str, Any]:
         """Open loop: how many requests are due and not answered, how many of them have no worker,
@@ -223,19 +255,3 @@ class Meter:
             "dropped": dropped,
             "lateness_p99_ns": late_ns,
         }
-
-    def _eta_s(
-        self, completed: int, rate: float, elapsed_s: float, left_s: float | None
-    ) -> float | None:
-        ends = [] if left_s is None else [max(left_s, 0.0)]
-        stop = self._plan.stop
-        if (
-            stop.until_stable is None
-            and (stop.min_duration_s or stop.min_queries)
-            and (rate > 0 or not stop.min_queries)
-        ):
-            more = max((stop.min_queries or 0) - completed, 0)
-            ends.append(max((stop.min_duration_s or 0.0) - elapsed_s, more / rate if more else 0.0))
-        if self._plan.planned is not None and rate > 0:
-            ends.append(max(self._plan.planned - completed, 0) / rate)
-        return min(ends) if ends else None
