@@ -7,6 +7,7 @@ from __future__ import annotations
 COUNT = 10**12  # iterations, queries: they are counted, never held
 CLIENTS = 100_000  # each is a thread, or a coroutine
 TURNS = 100  # of a case
+NODES = 10_000  # machines that share a load: the driver has a connection to each
 COPIES = 10_000  # loaded instances; also threads inside one call
 BATCH = 1_000_000  # items that share a call: their batch is made in memory
 SAMPLES = 1_000_000  # distinct batches to cycle through

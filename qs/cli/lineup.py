@@ -28,7 +28,10 @@ def several(options: Mapping[str, Any]) -> bool:
     """Whether a list of backends is named, for anything but an address. Raises Faults for rounds of
     a single one.
     """
-    if not is_address(options.get("word")) and "," in str(options.get("hardware_type") or ""):
+    named = str(options.get("hardware_type") or "")
+    if not is_address(options.get("word")) and "," in named:
+        if options.get("nodes") is not None:
+            raise Faults([Fault("--nodes", "", options["nodes"], f"one backend, not {named}")])
         return True
     if options.get("rounds") is not None:
         named = options.get("hardware_type") or "one backend"

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 @given.llm
 @given.answers
 @given.timeouts
+@given.nodes
 @given.process
 @given.offline
 @given.watching

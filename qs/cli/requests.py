@@ -9,12 +9,12 @@ from typing import Any
 
 from qs.base.errors import Fault, Faults
 from qs.base.headers import without_secrets
-from qs.cli import remote
+from qs.cli import nodes, remote
 from qs.cli.defaults import origins
 from qs.cli.types import BEST
 from qs.limit.goals import parse_goals
 from qs.result.result import Kind
-from qs.settings.request import Feeding, Request
+from qs.settings.request import Feeding, Request, with_totals
 from qs.settings.traffic import StopRules, Traffic
 
 
@@ -32,6 +32,7 @@ def request_of(options: Mapping[str, Any], kind: Kind = Kind.RUN) -> Request:
 
     stop = StopRules(**taken(StopRules))
     traffic = Traffic(**taken(Traffic), stop=stop, max_delay_us=delay_us)
+    over = nodes.taken(given, traffic)
     fed = Feeding()
     if "fill" in given:
         named = {flag: given.pop(flag) for flag in ("state", "shape", "types", "ranges", "data")}
@@ -60,8 +61,9 @@ def request_of(options: Mapping[str, Any], kind: Kind = Kind.RUN) -> Request:
     if best:
         given["batch_sizes"] = None
     command = without_secrets(given.pop("command", sys.argv))
-    return Request(
+    request = Request(
         **{"task": "", **given},
+        nodes=over,
         command=command,
         remote=asked,
         kind=kind,
@@ -72,6 +74,9 @@ def request_of(options: Mapping[str, Any], kind: Kind = Kind.RUN) -> Request:
         best_batch_sizes=best,
         origins=origins(),
     )
+    if over is None or isinstance(over.nodes, str):  # how many these are is not known yet
+        return request
+    return with_totals(request, over.nodes)
 
 
 def _check_once(named: Mapping[str, Sequence[tuple[str, Any]]]) -> None:

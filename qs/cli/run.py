@@ -70,6 +70,7 @@ from qs.cli.types import Seconds
     help="Longest time for a benchmark.  [default: 1h]",
     rare=True,
 )
+@given.nodes
 @given.process
 @given.offline
 @given.watching

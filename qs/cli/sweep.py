@@ -137,6 +137,7 @@ ANEW = (*AXES, "batch_sizes", "tags", "slo")
 @given.llm
 @given.answers
 @given.timeouts
+@given.nodes
 @given.process
 @given.offline
 @given.watching
@@ -225,6 +226,17 @@ def _check_together(asked: Mapping[str, Any], bounded: bool, no_search: bool) ->
     ctx, faults = click.get_current_context(), []
     if no_search and not bounded:
         faults.append(Fault("--no_search", "", "given", "given only with --slo"))
+    faults += [
+        Fault(
+            "--per_node",
+            "",
+            f"{name}={value:g}",
+            f"left out in a sweep: --{name} is an axis of it, in totals",
+        )
+        for group in asked["per_node"]
+        for name, value in group
+        if name in AXES
+    ]
     if asked["task"]:
         for option in ctx.command.params:
             typed = ctx.get_parameter_source(option.name or "")

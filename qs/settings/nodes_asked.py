@@ -1,38 +1,67 @@
-"""What was asked of machines: on how many nodes, of which cluster, what each of them gets, and what
-becomes of a run that loses one.
+"""On which machines a case is measured: the options `--nodes`, `--ray`, `--per_node` and
+`--on_loss`.
 
-Where it leads to is in qs.nodes; how Ray's words are read is the engine's (qs.engine.distributed).
+How many nodes there are is known when the cluster is reached; then with_totals (request.py) makes
+totals of the numbers that were stated of each node, and all that follows knows totals alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-ON_LOSS = ("continue", "stop", "replace")
-# What `--per_node` takes: options of which a node's own number may be given.
-PER_NODE = (
-    "clients",
-    "workers",
-    "instances",
-    "rate",
-    "iterations",
-    "max_in_flight",
-    "max_backlog",
-)
+from qs.settings.traffic import Traffic
+
+ALL = "all"  # every node of the cluster
+LOCAL = "local"  # --ray local: a cluster of its own, even where there is one at hand
+CONTINUE, STOP, REPLACE = "continue", "stop", "replace"
+ON_LOSS = (CONTINUE, STOP, REPLACE)
+# What may be stated of each node -> the option that states the total.
+PER_NODE = {
+    "clients": "--clients",
+    "workers": "--workers",
+    "instances": "--instances",
+    "rate": "--rate",
+    "iterations": "--iterations",
+    "users": "--users",
+    "sessions_per_s": "--sessions_per_s",
+    "max_backlog": "--max_backlog",
+}
+REAL = ("rate", "sessions_per_s")  # those that need not be whole
+# Those that are of how load arrives, by the names of qs.settings.traffic.Traffic.
+OF_TRAFFIC = {
+    "rate": "rate_per_s",
+    "users": "users",
+    "sessions_per_s": "sessions_per_s",
+    "max_backlog": "max_backlog",
+}
 
 
 @dataclass(frozen=True)
 class NodesAsked:
-    """`--nodes`, `--ray`, `--per_node` and `--on_loss`.
-
-    nodes      how many; "all"; or "label=value": those of the cluster that have it
-    ray        the cluster's address; None: the one at hand, or one is started on this machine
-    per_node   by name of PER_NODE: of each node, where other numbers are of all nodes together
-    on_loss    one of ON_LOSS
+    """nodes     how many; "all"; "label=value": those with this label
+    ray       HOST:PORT of a cluster, "auto" or "local"; None: the one at hand, else one that is
+              started on this machine and ended again
+    per_node  numbers of each node, by the keys of PER_NODE
+    on_loss   one of ON_LOSS
     """
 
     nodes: int | str
     ray: str | None = None
     per_node: Mapping[str, float] = field(default_factory=dict)
-    on_loss: str = "continue"
+    on_loss: str = CONTINUE
+
+    @property
+    def words(self) -> str:
+        """As it was typed: --nodes 2 --ray 10.0.0.1:6379."""
+        more = [f"--per_node {name}={value:g}" for name, value in self.per_node.items()]
+        at = [] if self.ray is None else [f"--ray {self.ray}"]
+        loss = [] if self.on_loss == CONTINUE else [f"--on_loss {self.on_loss}"]
+        return " ".join([f"--nodes {self.nodes}", *at, *more, *loss])
+
+
+def with_traffic(traffic: Traffic, stated: Mapping[str, Any]) -> Traffic:
+    """The load with what is stated of it, by the keys of PER_NODE."""
+    of_load = {OF_TRAFFIC[name]: value for name, value in stated.items() if name in OF_TRAFFIC}
+    return replace(traffic, **of_load)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from qs.base.errors import Fault, Faults
 from qs.config.qs_config import WarmUp
 from qs.limit.goals import Goal
 from qs.result.result import Kind
-from qs.settings.nodes_asked import NodesAsked
+from qs.settings.nodes_asked import OF_TRAFFIC, NodesAsked, with_traffic
 from qs.settings.traffic import Traffic
 
 
@@ -138,3 +138,20 @@ class Request:
     def address(self) -> str | None:
         """The served model's address."""
         return self.artifact if isinstance(self.artifact, str) else None
+
+
+def with_totals(request: Request, nodes: int) -> Request:
+    """The request for so many nodes: each number of --per_node times their count, as if the total
+    had been typed.
+    """
+    asked = request.nodes
+    if asked is None or not asked.per_node:
+        return request
+    totals: dict[str, Any] = {name: each * nodes for name, each in asked.per_node.items()}
+    own = {name: value for name, value in totals.items() if name not in OF_TRAFFIC}
+    return replace(
+        request,
+        **own,
+        traffic=with_traffic(request.traffic, totals),
+        nodes=replace(asked, per_node={}),
+    )

@@ -16,6 +16,7 @@ from qs.cli.options.load import (
     traffic,
     warmup,
 )
+from qs.cli.options.nodes import nodes
 from qs.cli.options.output import (
     dry_run,
     history,
@@ -74,6 +75,7 @@ __all__ = [
     "llm",
     "measuring",
     "no_picture",
+    "nodes",
     "numeric_items",
     "offline",
     "option",
