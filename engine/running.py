@@ -13,6 +13,7 @@ from qs.engine.checks import shown
 from qs.engine.clock import MONOTONIC, Clock
 from qs.engine.conduct.conductor import Conductor
 from qs.engine.conduct.layout import lay_out
+from qs.engine.conduct.lead import Lead
 from qs.engine.conduct.progress import OnProgress
 from qs.engine.conduct.sendable import faults_of_call
 from qs.engine.conduct.signals import Signals
@@ -86,6 +87,8 @@ async def run_async(
     # and left when the last of them has ended: for what is measured beside the requests
     beside: AbstractContextManager[object] = NOTHING_BESIDE,
     clock: Clock = MONOTONIC,
+    # who says when to start and when to end, where the plan is a part of a larger one
+    lead: Lead | None = None,
 ) -> RunResult:
     """Run a plan on the current event loop, or the plan of a scenario; either way the scenario's
     rules judge the result.
@@ -111,7 +114,7 @@ async def run_async(
         plan = replace(plan, pool=replace(plan.pool, kind="async"))
     spin = plan.open_loop and await _spin(plan, clock)
     layout = lay_out(plan, target, samples, spin, keep_columns, clock, keep_slices)
-    run = Conductor(plan, layout, on_progress, interrupt or asyncio.Event(), clock, beside)
+    run = Conductor(plan, layout, on_progress, interrupt or asyncio.Event(), clock, beside, lead)
     try:
         return await run.conduct()
     finally:

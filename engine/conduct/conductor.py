@@ -16,6 +16,8 @@ from qs.engine.clock import FOREVER_NS, Clock
 from qs.engine.conduct.assembling import Finished, Gathered
 from qs.engine.conduct.ending import INTERRUPT_DRAIN_S, RunEnd
 from qs.engine.conduct.layout import Layout
+from qs.engine.conduct.lead import Lead
+from qs.engine.conduct.led import NEVER_NS, Led
 from qs.engine.conduct.losses import Losses
 from qs.engine.conduct.measuring import Measuring
 from qs.engine.conduct.progress import Meter, OnProgress
@@ -51,13 +53,16 @@ class Conductor:
         interrupt: asyncio.Event,
         clock: Clock,
         beside: AbstractContextManager[object],
+        lead: Lead | None = None,
     ):
         self._plan = plan
         self._layout = layout
         self._beside = beside
         self._measured = ExitStack()  # as long as something is measured
         self._sessions: list[Session] = layout.sessions
-        self._meter = Meter(plan, layout, on_progress, clock)
+        self._led = None if lead is None else Led(lead, plan, layout, on_progress, clock)
+        told = on_progress if self._led is None else self._led.on_progress
+        self._meter = Meter(plan, layout, told, clock)
         self._witness = Witness(plan, clock)
         self._interrupt = interrupt
         self._clock = clock
@@ -73,10 +78,13 @@ class Conductor:
             host.start()
         if not (await self._calibrated() and await self._prepared()):
             return self._nothing_measured()
+        start_ns = None if self._led is None else await self._common_start(self._led)
         self._witness.begin()
         with self._measured:
             self._measured.enter_context(self._beside)
-            started_at = self._start()
+            if self._led is not None and start_ns is not None:
+                await self._led.until(start_ns - self._ahead_ns, self._interrupt)
+            started_at = self._start(start_ns)
             if self._interrupt.is_set():
                 self._stop(Ending.INTERRUPT)
             reports = await self._watch()
@@ -149,13 +157,27 @@ class Conductor:
         reports = [[WorkerReport(-1) for _ in each.memories] for each in self._sessions]
         return self._result(reports, time.time())
 
-    def _start(self) -> float:
-        """Give the word to start; when that will be, in seconds since the epoch."""
+    async def _common_start(self, led: Led) -> int:
+        """When all parts of the whole start; far ahead if an interrupt came first."""
+        start_ns = await led.start_ns(self._interrupt, self._meter.preparing)
+        if start_ns is not None:
+            return start_ns
+        self._stop(Ending.INTERRUPT)
+        return self._clock.now_ns() + NEVER_NS
+
+    @property
+    def _ahead_ns(self) -> int:
         inline = any(session.inline for session in self._sessions)
         kind = "process" if self._layout.hosts else self._plan.pool.kind
-        ahead_ns = HEAD_START_NS["inline" if inline else kind]
-        started_at = time.time() + ahead_ns / 1e9
-        self._end.start_ns = self._clock.now_ns() + ahead_ns
+        return HEAD_START_NS["inline" if inline else kind]
+
+    def _start(self, at_ns: int | None) -> float:
+        """Give the word to start, at an instant or as soon as all can; when that will be, in
+        seconds since the epoch.
+        """
+        now_ns = self._clock.now_ns()
+        self._end.start_ns = now_ns + self._ahead_ns if at_ns is None else at_ns
+        started_at = time.time() + (self._end.start_ns - now_ns) / 1e9
         for session in self._sessions:
             session.go(self._end.start_ns)
         return started_at
@@ -192,12 +214,11 @@ class Conductor:
             taken = session.take_intervals()
             self._gathered.add(number, taken)
             self._meter.add(taken)
+            if self._led is not None:
+                self._led.add(taken)
             self._measuring.add(session.take_found(), self._end.start_ns)
-        if self._interrupt.is_set() and self._end.why is not Ending.INTERRUPT:
-            if self._reading_until_ns:
-                self._end.unread = True
-            else:
-                self._stop(Ending.INTERRUPT)
+        if self._interrupt.is_set():
+            self._interrupted()
         if not self._end.stopped:
             self._apply_stop_rules()
         now = self._clock.now_ns()
@@ -216,10 +237,25 @@ class Conductor:
             self._meter.reading()
         else:
             self._meter.measuring(phase, self._end.start_ns, self._end.scheduled_ns)
+        if self._led is not None:
+            self._obey(self._led.look(self._end.start_ns, self._losses.errors))
         drained = self._end.drained(now)
         for number, (session, task) in enumerate(zip(self._sessions, tasks)):
             if not task.done():
                 self._losses.give_up_late(number, session, now, self._end.start_ns, drained)
+
+    def _interrupted(self) -> None:
+        if self._end.why is not Ending.INTERRUPT:
+            if self._reading_until_ns:
+                self._end.unread = True
+            else:
+                self._stop(Ending.INTERRUPT)
+
+    def _obey(self, why: Ending | None) -> None:
+        if why is Ending.INTERRUPT:
+            self._interrupted()
+        elif why is not None and not self._end.stopped:
+            self._stop(why)
 
     def _nothing_to_issue(self, now_ns: int) -> bool:
         return now_ns >= self._end.scheduled_ns or all(
@@ -330,6 +366,8 @@ class Conductor:
         return reports
 
     def _result(self, by_session: list[list[WorkerReport]], started_at: float) -> RunResult:
+        if self._end.start_ns > self._clock.now_ns() and self._end.stopped_ns is not None:
+            self._end.start_ns = self._end.stopped_ns  # an interrupt came before the start
         finished = Finished(
             plan=self._plan,
             layout=self._layout,

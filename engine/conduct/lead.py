@@ -24,6 +24,8 @@ class Snapshot:
     now_ns: int  # on the run's clock
     start_ns: int
     completed: int
+    # what failed is of the kind UNKNOWN, but for what was dropped or lost: workers tell the kinds
+    # at their end
     errors_by_kind: dict[str, int]
     response: Histogram
     service: Histogram
@@ -39,14 +41,19 @@ class Moment:
     completed: int  # well, until now
     failed: int  # those that were dropped included
     last_answer_ns: int  # 0 before the first
+    # when the last of its workers began, at the common start or late; 0: one has not yet
+    began_ns: int
     # the intervals (RunPlan.recorded_ns long) that its workers have closed since the last moment
     intervals: Sequence[tuple[int, Interval]]
-    progress: Progress | None
+    progress: Progress | None  # if the lead asks for it
     snapshot: Callable[[], Snapshot]  # costs some ms: call it about once a second
 
 
 class Lead(Protocol):
     """One part's view of its leader. Nothing of it may block or raise."""
+
+    # whether moments bring the progress, which costs the run's event loop a little
+    progress: bool
 
     async def start_ns(self) -> int:
         """Called when every worker of this part is ready: the common start, on this run's clock. It
@@ -55,7 +62,8 @@ class Lead(Protocol):
         ...
 
     def look(self, moment: Moment) -> Ending | None:
-        """Called at every tick of the measured phase and its drain; what ends the phase now, if
-        anything.
+        """Called at every tick from the common start to the end; what ends the phase now, if
+        anything: MINIMUMS and STABLE let what is due by now be answered, any other stops at once.
+        An INTERRUPT may follow another ending, and ends the reading of what was kept as well.
         """
         ...

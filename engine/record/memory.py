@@ -50,6 +50,7 @@ class Field(IntEnum):
     READ_NS = 43  # until when kept requests may be read; 0: not yet
     READ = 44  # how many were read
     READER_NS = 45  # when the worker that reads last looked at its reader
+    BEGAN_NS = 46  # when the worker began its measured phase
     GIVEN_UP = 40  # 1: nobody waits for this worker any more, and what it does is not counted
 
 

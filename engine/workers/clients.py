@@ -55,7 +55,7 @@ class AsyncClients:
         issued, completed, rows = recorder.issued, recorder.completed, recorder.rows
         began = [0] * len(counts)  # when the request in hand was issued; -then: cancelled then
         row = counted_ns = 0
-        limit_ns = until_ns  # 0: the run was stopped
+        limit_ns = 0 if header[Field.STOP] else until_ns  # 0: the run was stopped
         closing = False
         cursor = Slice(recorder, MONOTONIC)
 

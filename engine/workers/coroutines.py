@@ -95,7 +95,7 @@ class AsyncGroup:
             # In open loop the samples belong to the due times: a warm-up takes others, half of all
             # samples further on, which do not come up again soon.
             other = 0 if share.closed else len(target.samples or ()) // 2
-            warm = target.feed(share.first + other, plan.samples_per_query)
+            warm = target.feed(share.place + other, plan.samples_per_query)
             feed = warm if share.closed else share.feed(target)
             warm = map(first_turn, warm) if talks else warm
             self._ready = ready = _Ready(target, feed, warm, blocks)
@@ -221,8 +221,9 @@ class AsyncGroup:
     async def _measure(self, ready: _Ready, start_ns: int, on_tick: Callable[[], None]) -> None:
         share, plan, closed = self.share, self.share.plan, self.share.closed
         queue = queue_of(share, ready.blocks, start_ns) if closed is None else ()
-        while MONOTONIC.now_ns() < start_ns:
+        while MONOTONIC.now_ns() < start_ns and not self._header[Field.STOP]:
             await asyncio.sleep(0)
+        self._header[Field.BEGAN_NS] = MONOTONIC.now_ns()
         if closed is None:
             loop = (Turns if isinstance(plan.load, Sessions) else Arrivals)(
                 ready.target, ready.feed, self._recorder, self._collector, share, self._abandoned

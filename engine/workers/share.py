@@ -56,6 +56,12 @@ class PlanShare:
         """Whether one event loop runs all its workers."""
         return self.plan.pool.kind == "async"
 
+    @property
+    def place(self) -> int:
+        """Its first worker's number in the whole, of which the plan may be a part."""
+        part = self.plan.part
+        return self.first + (0 if part is None else part.first)
+
     def feed(self, target: Target) -> Iterator[Any]:
         """The samples of an event loop's requests in open loop: request i of the schedule has
         sample i, whichever process makes it, and whichever has been lost before.
@@ -63,6 +69,8 @@ class PlanShare:
         place, of = self.turn
         if self.counter_fd is not None:
             place += os.lseek(self.counter_fd, 0, os.SEEK_CUR) * of
+        if (part := self.plan.part) is not None:
+            place, of = place * part.of + part.index, of * part.of
         return target.feed(place, self.plan.samples_per_query, of)
 
     @property

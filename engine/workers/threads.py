@@ -215,7 +215,7 @@ class WorkerGroup:
         plan, memory, report = self.share.plan, self.memories[number], self.reports[number]
         self._pin(number)
         target = self._target(number)
-        feed = target.feed(self.share.first + number, plan.samples_per_query)
+        feed = target.feed(self.share.place + number, plan.samples_per_query)
         self._at(memory, Phase.WARM_UP)
         report.warm = yield from warm_up(target, feed, self.share, memory, self._clock)
         self._at(memory, Phase.READY)
@@ -228,6 +228,7 @@ class WorkerGroup:
         sharpen_timer()
         wait = waiter(self._clock, memory.header, self.share.spin)
         wait(int(memory.header[Field.START_NS]))
+        memory.header[Field.BEGAN_NS] = self._clock.now_ns()
         yield from self._loop(number, target, feed, wait)
         use.into(report)
         target.end_measuring()
