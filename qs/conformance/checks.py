@@ -22,7 +22,7 @@ from qs.conformance import (
 from qs.conformance.outcome import FAIL, Outcome, failed, skipped
 from qs.conformance.subject import Subject
 from qs.contract.model_formats import formats_read_by
-from qs.evaluate.backend import BackendFailed
+from qs.evaluate.failures import BackendFailed
 from qs.evaluate.obtaining import configs_for
 from qs.models.formats import misspelled
 

@@ -19,9 +19,9 @@ from qs.conformance.checks import CHECKS, Check
 from qs.conformance.outcome import FAIL, Outcome, failed, skipped
 from qs.conformance.subject import Subject
 from qs.environments import Environment, interpreter_for
+from qs.environments.log import capped
 from qs.evaluate.checks import resolve_model
 from qs.evaluate.failures import BackendFailed
-from qs.evaluate.log import capped
 from qs.evaluate.prepare import Prepared, prepare
 from qs.settings.request import Request
 

@@ -9,23 +9,21 @@ qs.evaluate.failures' part.
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from qs.base.scenarios import SESSIONS
-from qs.engine import ChildHost, Factory, HostDied, HostTarget, HostTimeout, LocalHost
+from qs.engine import ChildHost, Factory, HostTarget, LocalHost
 from qs.environments import Environment
+from qs.environments.folder import working_folder
+from qs.environments.log import capped, unlinked
+from qs.environments.process import SERVICE, SET_UP, ServiceProcess
 from qs.evaluate.doing import STARTING, Doing, silently, words_of
-from qs.evaluate.failures import BackendFailed, Limit, outcomes
-from qs.evaluate.folder import working_folder
-from qs.evaluate.log import capped, unlinked
+from qs.evaluate.failures import Limit, outcomes
 from qs.evaluate.prepare import Prepared
 from qs.evaluate.said import Loaded, QsMode, RealAnswer
-from qs.result.row import Outcome
 from qs.settings.case import Case
 from qs.settings.limits import Limits
 from qs.settings.settings import Settings
@@ -42,9 +40,9 @@ class Backend:
     Not started yet when made: `brought_up` starts it, otherwise the first call does.
     """
 
-    SERVICE = "qs.inside.service:VendorService"
+    SERVICE: str = SERVICE
     # a fresh process is told these again
-    SET_UP: tuple[str, ...] = ("set_dataset", "configure_runtime", "use_runner")
+    SET_UP: tuple[str, ...] = SET_UP
 
     def __init__(self, prepared: Prepared, environment: Environment, log: Path, folder: Path):
         """`log` gets what the backend prints; `folder` becomes the one that it works in."""
@@ -55,9 +53,10 @@ class Backend:
         self.folder = working_folder(folder, roots, [found.path for found in places if found])
         self.hardware = prepared.hardware
         self.limits = Limits.of_request(prepared.request)
-        self._host: ChildHost | LocalHost | None = None
-        self.starts = 0  # how many processes were started
-        self._told: dict[str, tuple[Limit, dict[str, Any]]] = {}
+        self._process = ServiceProcess(
+            lambda: self._made(), self._again_s, self._starting, self.SET_UP
+        )
+        self._limits: dict[str, Limit] = {}  # of what a fresh process is told again
 
     # The published methods.
 
@@ -122,7 +121,7 @@ class Backend:
             "pool": settings.pool.value,
             "config": settings.qs_config(),
         }
-        before = self._set_up.get("use_runner", {})
+        before = self.told.get("use_runner", {})
         # A factory of the vendor's own gets all of the config; the others only need the pool.
         keys = wanted.keys() if ":" in settings.runner.value else ("runner", "pool")
         if before and all(wanted[key] == before[key] for key in keys):
@@ -203,22 +202,16 @@ class Backend:
         `verify` says) and its own telemetry (every `telemetry_s`) are left. `null_port`: of a
         server on this machine that requests are sent to instead.
         """
+        more: dict[str, Any] = {} if verify is None else {"verify": verify}
+        if null_port is not None:
+            more |= {"null_port": null_port, "conversations": False}
         return (await self.ready()).target(
             "load_target",
-            batch_size=case.requested_batch_size,
-            instances=case.instances,
-            affinity=[list(cpus) for cpus in case.affinity],
-            intra_op_threads=case.intra_op_threads,
+            **case.drive() | more,
             samples=samples,
-            lists=case.lists,
-            conversations=case.scenario_name == SESSIONS and null_port is None,
-            per_query=case.per_query,
-            shared_by=case.shared_by,
             folder=folder,
             telemetry_s=telemetry_s,
-            setup=self._set_up if case.own_processes else None,
-            **({} if verify is None else {"verify": verify}),
-            **({} if null_port is None else {"null_port": null_port}),
+            setup=self.told if case.own_processes else None,
         )
 
     async def real_answer(self, batch_size: int, samples: Mapping[str, Any] | None) -> RealAnswer:
@@ -264,19 +257,23 @@ class Backend:
         child = self._child
         return "" if child is None else child.log_tail()
 
+    @property
+    def starts(self) -> int:
+        """How many processes were started."""
+        return self._process.starts
+
+    @property
+    def told(self) -> dict[str, Mapping[str, Any]]:
+        """Method -> arguments: what another process has to be told to compute as this one does."""
+        return self._process.told
+
     async def ready(self) -> ChildHost | LocalHost:
         """The process, alive: a fresh one where the last was lost."""
-        if self._child is not None and not self._child.alive:
-            await self.drop()
-        if self._host is None:
-            self._host = await self._started()
-        return self._host
+        return await self._process.ready()
 
     async def drop(self) -> None:
         """End the process, if there is one; the next call starts another."""
-        host, self._host = self._host, None
-        if host is not None:
-            await host.__aexit__(None, None, None)
+        await self._process.drop()
 
     def kill(self) -> None:
         """End the process at once, whatever it is doing."""
@@ -285,45 +282,33 @@ class Backend:
 
     @property
     def _child(self) -> ChildHost | None:
-        return self._host if isinstance(self._host, ChildHost) else None
+        return self._process.child
 
     async def _call(self, method: str, what: str, limit: Limit, **arguments: Any) -> Any:
         """Call a method of the service. `what` names the step in messages."""
-        host = await self.ready()
+        await self.ready()
         held = self._held(limit)
+        self._limits[method] = limit
         with outcomes(what, held), self.doing(words_of(method, arguments), None, held.seconds):
-            try:
-                answer = await host.call(method, deadline_s=held.seconds, **arguments)
-            except (HostDied, HostTimeout):
-                await self.drop()
-                raise
-        if method in self.SET_UP:
-            self._told[method] = limit, arguments
-        return answer
+            return await self._process.call(method, held.seconds, **arguments)
 
-    async def _started(self) -> ChildHost | LocalHost:
-        host, limit = self._made(), self._held(self._loading)
+    def _again_s(self, method: str) -> float:
+        """How long a fresh process may take for what it is told again, or to start."""
+        return self._again(method).seconds
+
+    def _again(self, method: str) -> Limit:
+        return self._held(self._limits[method] if method else self._loading)
+
+    @contextmanager
+    def _starting(self, method: str) -> Iterator[None]:
+        limit = self._again(method)
+        if method:
+            with outcomes(f"{method}, in a fresh process", limit):
+                yield
+            return
         what = f"loading the backend {self.hardware}"
-        with outcomes(what), self.doing(STARTING, None, limit.seconds):
-            try:
-                await asyncio.wait_for(host.__aenter__(), limit.seconds)
-            except asyncio.TimeoutError:
-                said = "" if isinstance(host, LocalHost) else host.log_tail()
-                raise BackendFailed(
-                    f"{what}: no answer {limit}", said, Outcome.TIMED_OUT, what
-                ) from None
-        try:
-            for method in self.SET_UP:
-                if method in self._told:
-                    own, arguments = self._told[method]
-                    limit = self._held(own)
-                    with outcomes(f"{method}, in a fresh process", limit):
-                        await host.call(method, deadline_s=limit.seconds, **arguments)
-        except BaseException:
-            await host.__aexit__(None, None, None)
-            raise
-        self.starts += 1
-        return host
+        with outcomes(what, limit), self.doing(STARTING, None, limit.seconds):
+            yield
 
     def _made(self) -> ChildHost | LocalHost:
         factory = Factory(self.SERVICE, self._arguments())
@@ -344,11 +329,6 @@ class Backend:
             "backend_folder": str(self._prepared.backend.path),
             "hardware": self.hardware,
         }
-
-    @property
-    def _set_up(self) -> dict[str, dict[str, Any]]:
-        """Method -> arguments: what another process has to be told to compute as this one does."""
-        return {method: self._told[method][1] for method in self.SET_UP if method in self._told}
 
     def _held(self, limit: Limit) -> Limit:
         """The limit that holds for a call whose own is `limit`."""

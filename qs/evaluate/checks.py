@@ -13,10 +13,10 @@ from qs.base.errors import Fault, Faults, UserError
 from qs.base.scratch import scratch
 from qs.base.words import data_size
 from qs.environments import Environment
+from qs.environments.log import followed
 from qs.evaluate.artifacts import digest
 from qs.evaluate.backend import Backend
 from qs.evaluate.failures import BackendFailed
-from qs.evaluate.log import followed
 from qs.evaluate.obtaining import with_files
 from qs.evaluate.offering import Forms, offered
 from qs.evaluate.own_process import ReferenceProcess, reference_process

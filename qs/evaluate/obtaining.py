@@ -19,9 +19,9 @@ from qs.base.names import check_plain
 from qs.base.words import span
 from qs.config.interact import parse_profile
 from qs.contract.model_formats import formats_read_by
+from qs.environments.folder import shown_model
 from qs.evaluate import artifacts
 from qs.evaluate.backend import Backend
-from qs.evaluate.folder import shown_model
 from qs.evaluate.journal import Journal
 from qs.evaluate.prepare import Prepared
 from qs.evaluate.served import as_answers

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from qs.engine import ChildHost, Factory
+from qs.environments.log import unlinked
 from qs.evaluate.failures import Limit, outcomes
-from qs.evaluate.log import unlinked
 
 REFERENCE = "qs.inside.reference:ReferenceService"
 ARTIFACT = "qs.inside.artifact:ArtifactService"

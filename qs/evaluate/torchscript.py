@@ -23,7 +23,7 @@ from qs.base.errors import UserError
 from qs.base.scratch import scratch
 from qs.engine import ChildHost, Factory
 from qs.environments import Environment
-from qs.evaluate.log import unlinked
+from qs.environments.log import unlinked
 from qs.evaluate.making import called, made_once
 from qs.models.converted import Converted
 from qs.models.formats import ONNX, PT

@@ -8,6 +8,7 @@ qs.settings.run_plan.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from qs.base.scenarios import (
     CONSTANT_RATE,
@@ -89,6 +90,19 @@ class Case:
     def shared_by(self) -> int | None:
         """How many queries may share a call."""
         return self.batching.max_batch_size if self.batching else None
+
+    def drive(self) -> dict[str, Any]:
+        """How a copy of the model is driven, as a backend's service is told."""
+        return {
+            "batch_size": self.requested_batch_size,
+            "instances": self.instances,
+            "affinity": [list(cpus) for cpus in self.affinity],
+            "intra_op_threads": self.intra_op_threads,
+            "lists": self.lists,
+            "conversations": self.scenario_name == SESSIONS,
+            "per_query": self.per_query,
+            "shared_by": self.shared_by,
+        }
 
 
 def cases_of(settings: Settings) -> list[Case]:

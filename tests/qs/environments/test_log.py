@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from qs.evaluate import log as log_cap
+from qs.environments import log as log_cap
 
 
 def test_head_and_tail_stay_and_the_writer_goes_on_at_the_end(tmp_path):

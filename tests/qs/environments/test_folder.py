@@ -4,7 +4,7 @@ and what is written stays.
 
 from __future__ import annotations
 
-from qs.evaluate.folder import shown_model, working_folder
+from qs.environments.folder import shown_model, working_folder
 
 
 def workspace(root, **files):
