@@ -99,9 +99,10 @@ class Links:
         """
         raise NotImplementedError
 
-    @property
-    def where(self) -> Where:
-        """What node processes are to be told."""
+    def where_of(self, number: int) -> Where:
+        """What the process of this node is to be told. Each has a secret of its own, so that none
+        can pass for another; numbers that were not asked for are refused.
+        """
         raise NotImplementedError
 
     async def __aenter__(self) -> Links:
