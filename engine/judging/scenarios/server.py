@@ -74,13 +74,13 @@ class Server:
         """A time by which both minimums are reached: the number of arrivals until then is Poisson,
         and eight standard deviations below its mean (1e-15) it is still as many as are needed.
         """
-        least = self._least_queries()
+        least = self.least_queries()
         needed = max(self.rate_per_s * self.min_duration_s, least + 8 * math.sqrt(least))
         return (needed + 50) / self.rate_per_s
 
     def _schedule(self, load: Poisson) -> tuple[int, int]:
         """How many queries until both minimums are reached, and when the last of them is due."""
-        before, least, until_ns = 0, self._least_queries(), int(self.min_duration_s * 1e9)
+        before, least, until_ns = 0, self.least_queries(), int(self.min_duration_s * 1e9)
         for block in load.blocks():
             inside = max(int(np.searchsorted(block, until_ns, "left")) + 1, least - before)
             if inside <= block.size:
@@ -88,14 +88,14 @@ class Server:
             before += block.size
         raise AssertionError("a Poisson process has no end")
 
-    def _least_queries(self) -> int:
+    def least_queries(self) -> int:
         return queries_needed(0, self.percentile) if self.min_queries is None else self.min_queries
 
     def rules(self, result: RunResult) -> list[Rule]:
         """Failed requests count as over the bound."""
         minimums = [
             minimum_duration(self.min_duration_s, result, "raise max_duration_s, or leave it out"),
-            minimum_queries(self._least_queries(), result),
+            minimum_queries(self.least_queries(), result),
         ]
         return (
             minimums if self.bound_s is None else minimums + self._bound_rules(self.bound_s, result)
