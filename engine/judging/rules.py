@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from qs.engine.outcome import Cause
 from qs.engine.plan import RunPlan, Stop
-from qs.engine.result import RunResult
+from qs.engine.result import NodePart, RunResult
 from qs.engine.ruling import Reason, Rule
 from qs.engine.statistics.estimate import Confidence, Estimate
 from qs.engine.words import number
@@ -45,6 +45,7 @@ def judge(result: RunResult) -> None:
     """
     if not result.completed:
         result.causes.append(_nothing(result))
+    result.causes += [_lost(part, result) for part in result.nodes if part.lost]
     if result.losses and not result.errors:
         result.causes.append(
             Reason(Cause.WORKER_LOST, "a worker was lost; what it had measured is kept")
@@ -67,7 +68,8 @@ def judge(result: RunResult) -> None:
 
 def _nothing(result: RunResult) -> Reason:
     """Why no request completed, if that is not its target's doing."""
-    if result.errors or result.interrupted or result.losses:
+    lost = result.losses or any(part.lost for part in result.nodes)
+    if result.errors or result.interrupted or lost:
         return Reason(Cause.NOTHING, "no request completed")
     if result.open_loop:
         return Reason(
@@ -80,6 +82,18 @@ def _nothing(result: RunResult) -> Reason:
         "no request was made in the run: nothing was sent",
         "raise its duration, or lower the think time",
     )
+
+
+def _lost(part: NodePart, result: RunResult) -> Reason:
+    """A node that did not live to the end, whatever was made of its share."""
+    when = "" if part.lost_at_s is None else f" after {number(max(part.lost_at_s, 0.0), 3)} s"
+    if part.result is None or part.kept_until_s is None:
+        kept = "nothing that it measured is kept"
+    else:
+        kept = f"what it had measured until {number(max(part.kept_until_s, 0.0), 3)} s is kept"
+    heir = next((each.name for each in result.nodes if each.replaces == part.name), None)
+    rest = "" if heir is None else f", and its share went on on node {heir}"
+    return Reason(Cause.NODE_LOST, f"node {part.name} was lost{when}: {part.lost}; {kept}{rest}")
 
 
 def stop_rules(stop: Stop, result: RunResult) -> list[Rule]:

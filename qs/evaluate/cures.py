@@ -155,6 +155,15 @@ CURES: Mapping[Doubt, Cure] = {
     ),
     Doubt.PREEMPTED: _fewer_threads,
     Doubt.TOO_FEW_SAMPLES: _more_samples,
+    Doubt.START_SKEW: lambda case, result: longer(case, 10 * max(result.wall_s, LEAST_S)),
+    Doubt.CLOCK: lambda case, result: "qs doctor --nodes all shows each node's clock and network",
+    Doubt.NODES_UNLIKE: lambda case, result: (
+        "qs doctor --nodes all shows how they differ; --nodes with a label takes those of one kind"
+    ),
+    Doubt.NODES_TOGETHER: lambda case, result: "--ray with a cluster of several machines",
+    Doubt.SLOW_NODE: lambda case, result: (
+        "qs doctor --nodes all shows what that node's machine is busy with"
+    ),
 }
 
 

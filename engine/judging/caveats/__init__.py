@@ -26,6 +26,13 @@ from qs.engine.judging.caveats.load import (
     too_few_samples,
 )
 from qs.engine.judging.caveats.machine import other_load, preempted, steal, throttled
+from qs.engine.judging.caveats.nodes import (
+    clock,
+    nodes_together,
+    nodes_unlike,
+    slow_node,
+    start_skew,
+)
 from qs.engine.judging.caveats.reading import misread, unread, written
 from qs.engine.plan import RunPlan
 from qs.engine.result import RunResult
@@ -42,11 +49,15 @@ RULES: tuple[CaveatRule, ...] = (
     misread,
     overload,
     behind,
+    slow_node,
     held_back,
     loop_bound,
     collector,
     written,
     late_issue,
+    start_skew,
+    nodes_together,
+    nodes_unlike,
     engine_cost,
     slow_warm_up,
     throughput_drift,
@@ -54,6 +65,7 @@ RULES: tuple[CaveatRule, ...] = (
     other_load,
     throttled,
     preempted,
+    clock,
     too_few_samples,
 )
 
