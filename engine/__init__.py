@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from qs.engine.call import Call, Started
 from qs.engine.conduct.joining import joined
-from qs.engine.conduct.progress import Progress
+from qs.engine.conduct.progress import NodeProgress, Progress
 from qs.engine.errors import HostDied, HostError, HostTimeout, PlanError, UnfinishedAnswer
 from qs.engine.hosts.child_host import ChildHost
 from qs.engine.hosts.host import HostTarget, LocalHost
@@ -44,7 +44,7 @@ from qs.engine.outcome import Cause, Doubt, Ending, ErrorKind, Loss, Unread
 from qs.engine.plan import Batching, Factory, Pool, RunPlan, Stop
 from qs.engine.record.histogram import Histogram
 from qs.engine.record.intervals import IntervalRow
-from qs.engine.result import Measured, RunResult, WarmUpResult
+from qs.engine.result import ClockReading, Measured, NodePart, RunResult, WarmUpResult
 from qs.engine.ruling import Caveat, Metric, Reason, Rule
 from qs.engine.running import run, run_async
 from qs.engine.statistics.estimate import Confidence, Estimate
@@ -63,6 +63,7 @@ __all__ = [
     "Cause",
     "Caveat",
     "ChildHost",
+    "ClockReading",
     "ClosedLoop",
     "Confidence",
     "ConstantRate",
@@ -86,6 +87,8 @@ __all__ = [
     "Measured",
     "Metric",
     "MultiStream",
+    "NodePart",
+    "NodeProgress",
     "Offline",
     "PlanError",
     "Poisson",

@@ -20,6 +20,7 @@ from qs.evaluate.backend import Loaded
 from qs.evaluate.client_limit import client_limit, with_client
 from qs.evaluate.failures import BackendFailed, first_fault, lost_in, note, outcomes
 from qs.evaluate.measure_logs import write_logs
+from qs.evaluate.node_rows import write_logs as write_node_logs
 from qs.evaluate.power import Beside
 from qs.evaluate.server_side import ServerBeside
 from qs.evaluate.slo import with_goals
@@ -226,6 +227,7 @@ async def _told(
     if fault is not None:
         journal.event("first fault", case=title, text=fault, traceback=result.first_fault)
         journal.note_in_log(f"{title}: {fault}\n{result.first_fault}")
+    printed = write_node_logs(result.nodes, journal.folder, journal.writing)
     outcome = lost.outcome if lost else Outcome.RAISED if result.errors else Outcome.DONE
     row = rows.measured(
         case,
@@ -236,6 +238,7 @@ async def _told(
         outcome=outcome,
         goals=testbed.settings.goals.value or (),
         judging=not testbed.trials,  # a trial is a sweep's to judge
+        node_logs=printed,
     )
     row = server.row(beside.row(row), result, case.lists)
     row = with_goals(TokensBeside.of(testbed.served).row(row, result, logs))

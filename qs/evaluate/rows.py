@@ -12,6 +12,7 @@ from qs.base.storable import storable, text
 from qs.engine import Doubt, Histogram, IntervalRow, RunResult, WarmUpResult
 from qs.evaluate.failures import first_fault
 from qs.evaluate.judged import judged
+from qs.evaluate.node_rows import entries_of, summary_of
 from qs.evaluate.slo import held_to
 from qs.limit.goals import Goal
 from qs.result.confidence_entry import ConfidenceEntry, EstimateEntry
@@ -45,6 +46,7 @@ def measured(
     outcome: Outcome = Outcome.DONE,
     goals: Sequence[Goal] = (),
     judging: bool = True,
+    node_logs: Mapping[str, str] | None = None,
 ) -> Row:
     """The row of a case that our engine drove.
 
@@ -53,6 +55,7 @@ def measured(
     samples    what was submitted
     goals      what must hold
     judging    whether the verdict depends on it
+    node_logs  by the nodes' names, the files of what they printed
     """
     known: dict[str, Any] = latencies_ms(result.response)
     held = held_to(goals, case, result)
@@ -70,6 +73,8 @@ def measured(
         known["rules"] = [*known.get("rules", ()), *held.rules]
     if held.goodput is not None:
         known["goodput"] = held.goodput
+    items = case.batch_size * result.samples_per_query
+    known |= summary_of(entries_of(result, items, node_logs, brief=not judging))
     return Row(
         batch_size=case.batch_size,
         items_per_s=case.batch_size * result.samples_per_s,

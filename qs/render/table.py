@@ -12,7 +12,7 @@ from typing import Any
 
 from qs.base.errors import Fault, Faults, UserError
 from qs.base.visible import visible
-from qs.result.columns import MEASURED, columns
+from qs.result.columns import MEASURED, OF_NODES, columns
 from qs.result.result import Result
 
 CASE = columns(
@@ -56,7 +56,7 @@ RUN = ("task", "model", "backend", "runtime", "cpu", "started", "precision")
 # The type of each column, in the columns' order.
 KINDS: Mapping[str, type] = {
     **dict.fromkeys(RUN, str),
-    **{column.name: column.kind for column in (*CASE, *MEASURED)},
+    **{column.name: column.kind for column in (*CASE, *MEASURED, *OF_NODES)},
     **dict.fromkeys(("items_per_s_half_width", "p99_half_width_ms"), float),
     "target_queries_per_s": float,
     "reasons": str,
@@ -77,7 +77,7 @@ def records(result: Result) -> list[Record]:
     about = dict(zip(RUN, (*run, result.started, precision), strict=True))
     return [
         about
-        | {column.name: column.of(row) for column in (*CASE, *MEASURED)}
+        | {column.name: column.of(row) for column in (*CASE, *MEASURED, *OF_NODES)}
         | {
             "items_per_s_half_width": _times(row.throughput_interval, row.items_per_s),
             "p99_half_width_ms": _times(row.p99_interval, row.p99_ms),
@@ -93,9 +93,13 @@ def _times(share: float | None, value: float | None) -> float | None:
 
 
 def shown_kinds(rows: Sequence[Record], kinds: Mapping[str, type] = KINDS) -> Mapping[str, type]:
-    """The columns without those of a language model that no record has a value in."""
+    """The columns without those of a language model, and of several machines, that no record has a
+    value in.
+    """
     empty = {
-        column.name for column in MEASURED if all(row.get(column.name) is None for row in rows)
+        column.name
+        for column in (*MEASURED, *OF_NODES)
+        if all(row.get(column.name) is None for row in rows)
     }
     return {name: kind for name, kind in kinds.items() if name not in empty}
 

@@ -103,6 +103,13 @@ MEASURED = (
     _tokens("good", "good requests", "good.good"),
     _tokens("good_per_s", "good/s", "good.good_per_s", "requests/s", "goodput"),
 )
+# Of a load that several machines shared: only results of those have them.
+OF_NODES = (
+    Column("node_count", "nodes", int),
+    Column("nodes_lost", "nodes lost", int),
+    Column("start_skew_ms", "start skew ms", float, "ms"),
+    Column("clock_uncertainty_ms", "clock uncertainty ms", float, "ms"),
+)
 COLUMNS = (
     Column("batch_size", "BS", int),
     Column("mode", "mode", str),
@@ -141,6 +148,7 @@ COLUMNS = (
     Column("ended_by", "ended by", str),
     Column("verdict", "verdict", str),
     *MEASURED,
+    *OF_NODES,
 )
 _BY_NAME = {column.name: column for column in COLUMNS}
 BY_KEY = {column.key: column for column in COLUMNS}

@@ -18,8 +18,10 @@ from qs.result.result import Kind, Status
 from qs.result.saved import MOST_BYTES
 
 ASIDE = ".before"  # a result of an earlier run, while this one has not said which it replaces
-LOGS = "latency"
+LOGS, NODES = "latency", "nodes"
 _OF_OTHERS = re.compile(r"(?:^|\.)(sweep|numeric)[.-]")
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+_LONGEST = 100  # characters of a node's name in the name of a file
 _ITEM = re.compile(r"item-\d+-\w+\.npz")
 
 
@@ -70,6 +72,11 @@ class ReportFolder:
     def histogram(self, case: str) -> Path:
         return self.path / LOGS / f"{self._stem}-{case}.hlog"
 
+    def node_log(self, node: str) -> Path:
+        """What a node printed. Its name is its own: what is not plain in it is left out."""
+        name = _UNSAFE.sub("-", node)[:_LONGEST].strip("-.") or "node"
+        return self.path / NODES / f"{self._stem}-{name}.log"
+
     def results(self) -> list[Path]:
         """Those of this kind, of all precisions."""
         return sorted(self.path.glob(f"{self._kind}-*.json"))
@@ -81,6 +88,13 @@ class ReportFolder:
         folder = self.path / LOGS
         return [] if folder.is_symlink() else sorted(folder.glob(f"{stem}-*.hlog"))
 
+    def node_logs(self, of: Path) -> list[Path]:
+        """What the nodes of one of these results printed."""
+        precision = of.stem.removeprefix(f"{self._kind}-")
+        stem = ReportFolder(self.path, precision, self.kind)._stem
+        folder = self.path / NODES
+        return [] if folder.is_symlink() else sorted(folder.glob(f"{stem}-*.log"))
+
     def has(self, name: str) -> bool:
         """Whether a file of that name belongs to this kind of result; what nobody knows is a
         run's.
@@ -91,10 +105,11 @@ class ReportFolder:
 
     def forget_histograms(self) -> None:
         """Remove an earlier run's logs of this precision, lest one pass for this run's."""
-        if (self.path / LOGS).is_symlink():  # somebody's link to a folder of theirs
-            (self.path / LOGS).unlink(missing_ok=True)
-        for old in (self.path / LOGS).glob(f"{self._stem}-*.hlog"):
-            old.unlink(missing_ok=True)
+        for folder, suffix in ((LOGS, "hlog"), (NODES, "log")):
+            if (self.path / folder).is_symlink():  # somebody's link to a folder of theirs
+                (self.path / folder).unlink(missing_ok=True)
+            for old in (self.path / folder).glob(f"{self._stem}-*.{suffix}"):
+                old.unlink(missing_ok=True)
 
     def set_aside(self) -> None:
         """What earlier runs left that could pass for this one's: results until it is known which of

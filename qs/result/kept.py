@@ -140,7 +140,7 @@ def _named_by_precision(folder: ReportFolder, result: Path) -> Iterator[Path]:
     of_sweep = (result.with_suffix(".jsonl"), result.with_name(f"{result.stem}-curve.png"))
     spread = own.differences.with_suffix(".json")
     others = (own.answers, own.compile_result, own.differences, spread, *of_sweep)
-    for file in (*others, *folder.histograms(result), result):
+    for file in (*others, *folder.histograms(result), *folder.node_logs(result), result):
         if file.is_file() and not file.is_symlink():
             yield file
 

@@ -17,6 +17,7 @@ from qs.base.scenarios import OPEN_LOOP, SCHEDULED
 from qs.result.confidence_entry import ConfidenceEntry, EstimateEntry
 from qs.result.cost_entry import CpuUseEntry, EngineCostEntry
 from qs.result.measure_entry import MeasureEntry
+from qs.result.nodes_entry import NodeEntry
 from qs.result.part import Count, Number, Part, Word, key
 from qs.result.scenario_entry import MetricEntry, RuleEntry, ScenarioEntry
 from qs.result.server_entry import ClientEntry, PartTimes, ServerEntry
@@ -218,6 +219,13 @@ class Row(Figures):
     goodput: GoodputEntry | None = key("Goodput", None)
     measures: dict[str, MeasureEntry] | None = key("Measures", None)
     tokens: TokensEntry | None = key("Tokens", None)
+    # on how many machines the load was shared out; null: on one, without a driver elsewhere
+    node_count: Count = key("Node Count", None)
+    nodes_lost: Count = key("Nodes Lost", None)
+    # the largest of all nodes: how far from the common start one began, and how well that is known
+    start_skew_ms: Number = key("Start Skew", None)
+    clock_uncertainty_ms: Number = key("Clock Uncertainty", None)
+    nodes: list[NodeEntry] = key("Nodes", [])
     queries_in_flight: Number = key("Queries In Flight", None)
     flags: list[str] = key("Flags", [])
     vendor_answer: dict[str, Any] | None = key("Vendor Answer", None)
