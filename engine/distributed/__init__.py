@@ -13,6 +13,7 @@ from qs.engine.distributed.doors import run_on, run_on_async
 from qs.engine.distributed.errors import NodeLost, NodesError
 from qs.engine.distributed.nodes import ON_LOSS, SILENT_S, Nodes, open_nodes
 from qs.engine.distributed.places import Placed, Places, ProcessPlaces, Shipped, Where
+from qs.engine.distributed.shares import faults_over, shares_of, words_of
 from qs.engine.distributed.targets import NodesTarget
 
 __all__ = [
@@ -27,7 +28,10 @@ __all__ = [
     "ProcessPlaces",
     "Shipped",
     "Where",
+    "faults_over",
     "open_nodes",
     "run_on",
     "run_on_async",
+    "shares_of",
+    "words_of",
 ]

@@ -14,11 +14,11 @@ from qs.base.errors import UserError
 from qs.base.interrupt import Interrupted
 from qs.base.scenarios import MLPERF
 from qs.base.words import completed, number, span
-from qs.engine import RunResult, run_async
+from qs.engine import RunResult
 from qs.evaluate import rows
-from qs.evaluate.backend import Loaded
-from qs.evaluate.client_limit import client_limit, with_client
-from qs.evaluate.failures import BackendFailed, first_fault, lost_in, note, outcomes
+from qs.evaluate.client_limit import with_client
+from qs.evaluate.driving import Driver, driver_of
+from qs.evaluate.failures import BackendFailed, first_fault, note, outcomes
 from qs.evaluate.measure_logs import write_logs
 from qs.evaluate.node_rows import write_logs as write_node_logs
 from qs.evaluate.power import Beside
@@ -73,7 +73,7 @@ async def measure(testbed: Testbed) -> None:
             journal.warn(f"{title}: {row.reasons[0]}")
             journal.event("case left out", batch_size=batch_size, why=row.reasons[0])
             continue
-        audited = testbed.engine == "always" and len(refused) == before
+        audited = testbed.engine == "always" and len(refused) == before and testbed.fleet is None
         if audited and not testbed.interrupt.requested.is_set():
             row = await testbed.interrupt.unless(audit(testbed, batch_size, row)) or row
         journal.record.rows.append(row)
@@ -139,7 +139,7 @@ async def measure_case(
 
 def _pid(testbed: Testbed, case: Case) -> int | None:
     """Of the process whose memory a case takes; None if there is more than one, or it is ours."""
-    return None if case.own_processes else testbed.backend.pid
+    return None if case.own_processes or testbed.fleet is not None else testbed.backend.pid
 
 
 async def _measure_case(
@@ -156,29 +156,27 @@ async def _measure_case(
         if not case.shared_by:
             case = replace(case, batch_size=loaded.batch_size)
         samples = await testbed.backend.describe_samples(case.batch_size, settings.plain_samples)
-        await watch.begun(testbed.backend, settings.plain_samples, case)
-        client = await client_limit(testbed, case, settings.plain_samples)
+        driver = await driver_of(testbed, case, asked, loaded)
+        await watch.begun(driver.answers, settings.plain_samples, case)
+        client = await driver.client(settings.plain_samples)
         beside, server = Beside(testbed), ServerBeside(testbed.served)
         tokens, goals = TokensBeside.of(testbed.served), settings.goals.value or ()
-        target = await testbed.backend.target(
-            case, settings.plain_samples, watch.folder, watch.asked, testbed.telemetry_s
-        )
+        run = await driver.ready(watch)
         with (
             outcomes("loading and warming up", flag="predict_timeout"),
             testbed.interrupt.gently() as interrupt,
             _shown(testbed)(title, _limit_s(case), _asked_per_s(case)) as show,
         ):
-            result = await run_async(
+            result = await run(
                 tokens.plan(
                     server.plan(plan_of(case, settings, testbed.backend.limits)), bounds_of(goals)
                 ),
-                target,
                 on_progress=show,
                 interrupt=interrupt,
                 keep_columns=journal.raw is not None,
-                keep_slices=journal.view.wants_slices,
                 beside=server.around(beside.context),
             )
+        await driver.ended(result, watch)
         beside.ended(result, watch.folder)
         if journal.raw is not None:
             measures = [each.measure for each in result.measures.values()]
@@ -188,12 +186,14 @@ async def _measure_case(
         with testbed.interrupt.gently():  # what was measured is a row, whatever comes now
             if failure.lost_host:
                 await testbed.backend.drop()
+                if testbed.fleet is not None:
+                    await testbed.fleet.drop()
             note(journal, failure, batch_size)
         return Measured(case, rows.failed(case, failure.said, failure.outcome), None)
     with testbed.interrupt.gently():
         await asyncio.to_thread(server.ended)
         told = await _told(
-            testbed, case, title, histogram, watch, result, loaded, samples, beside, server
+            testbed, case, title, histogram, watch, result, driver, samples, beside, server
         )
         return replace(told, row=with_client(told.row, client))
 
@@ -205,17 +205,17 @@ async def _told(
     histogram: Path | None,
     watch: Verification,
     result: RunResult,
-    loaded: Loaded,
+    driver: Driver,
     samples: Mapping[str, Any],
     beside: Beside,
     server: ServerBeside,
 ) -> Measured:
     """A case that has ended: its log, its row, and whether the answers were right."""
-    journal, backend = testbed.journal, testbed.backend
-    lost = lost_in(result, backend.limits.predict_s, backend.log_tail(), title)
+    journal, loaded = testbed.journal, driver.loaded
+    lost = driver.lost_in(result, title)
     if lost is not None:
         note(journal, lost, case.requested_batch_size)
-        await backend.drop()
+        await driver.answers.drop()
     file, logs, path = None, dict[str, str](), histogram or journal.folder.histogram(case.name)
     if result.response.count:
         with journal.writing(path.name):
@@ -248,7 +248,7 @@ async def _told(
         row = row.doubted(DoubtEntry(code="threads_not_told", text=text, cure=cure))
     if lost is None:
         row = await watch.judged(
-            backend, testbed.settings.plain_samples, case, row, testbed.interrupt
+            driver.answers, testbed.settings.plain_samples, case, row, testbed.interrupt
         )
     else:
         row = row.changed(reasons=[*row.reasons, str(lost)])

@@ -21,6 +21,7 @@ from qs.config.workload import Workload
 from qs.contract.model_formats import formats_read_by
 from qs.evaluate.artifacts import Artifact, take
 from qs.evaluate.gating import bounds_of
+from qs.evaluate.nodes_asked import check_nodes
 from qs.evaluate.prompted import check_of_task
 from qs.evaluate.served import check_answers, check_compiled_before, check_no_server
 from qs.evaluate.slo import check_goals
@@ -130,6 +131,7 @@ def prepare(request: Request) -> Prepared:
     checks.attempt(partial(check_of_task, request))
     checks.attempt(request.traffic.check)
     checks.attempt(partial(check_goals, request))
+    checks.attempt(partial(check_nodes, request))
     checks.attempt(partial(bounds_of, request, task.workload if task else None))
     if task is not None:
         checks.attempt(lambda: _check_pool(request, task.workload))

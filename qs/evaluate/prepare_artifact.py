@@ -27,6 +27,7 @@ from qs.evaluate.artifacts import Artifact, take
 from qs.evaluate.choosing import files_read, may_read
 from qs.evaluate.gating import bounds_of
 from qs.evaluate.naming import told_apart
+from qs.evaluate.nodes_asked import check_nodes
 from qs.evaluate.own_process import artifact_process
 from qs.evaluate.prepare import Checks, Prepared, check_env
 from qs.evaluate.prompted import check_traffic, with_load
@@ -65,6 +66,7 @@ async def prepare_artifact(request: Request, scratch: Path, probe: bool = True) 
     checks.attempt(lambda: check_env(request))
     checks.attempt(partial(check_traffic, request))
     checks.attempt(partial(check_goals, request))
+    checks.attempt(partial(check_nodes, request))
     checks.attempt(partial(bounds_of, request, None))
     checks.attempt(request.feeding.check)
     given_answers = (

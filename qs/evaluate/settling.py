@@ -11,9 +11,9 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qs.base import machine
 from qs.base.interrupt import Interrupt
@@ -26,14 +26,19 @@ from qs.evaluate.backend import Backend, QsMode, brought_up
 from qs.evaluate.doing import silently
 from qs.evaluate.journal import Journal
 from qs.evaluate.obtaining import Compiled, obtain
+from qs.evaluate.over_nodes import check_driven, check_plans_over, fleet_in
 from qs.evaluate.prepare import Prepared
 from qs.evaluate.served_model import Served, served_in
 from qs.evaluate.testbed import Testbed
+from qs.nodes.asked import over
 from qs.settings.limits import Limits
-from qs.settings.request import Request
+from qs.settings.request import Request, with_totals
 from qs.settings.run_plan import check_plans
 from qs.settings.settings import Settings, settle
 from qs.telemetry.watching import INTERVAL_S, Telemetry
+
+if TYPE_CHECKING:
+    from qs.nodes.fleet import Fleet
 
 
 @dataclass(frozen=True)
@@ -46,15 +51,23 @@ class Opened:
     scratch: Path  # a folder that is removed in the end
     telemetry: Telemetry | None = None  # None: with --telemetry off
     served: Served | None = None  # None: the model is not served
+    fleet: Fleet | None = None  # None: this machine alone
 
 
 @asynccontextmanager
 async def opened(prepared: Prepared, journal: Journal) -> AsyncIterator[Opened]:
-    """Settle the environment, find or build the model, bring the backend up, compile or take what
-    was compiled.
+    """Open the nodes, if any; settle the environment, find or build the model, bring the backend
+    up, compile or take what was compiled.
     """
-    record, view = journal.record, journal.view
+    view = journal.view
     view.line(f"{prepared.title} on {prepared.hardware}: model {prepared.model_info.model}")
+    async with fleet_in(prepared, journal) as fleet, _opened(prepared, journal) as ready:
+        yield replace(ready, fleet=fleet)
+
+
+@asynccontextmanager
+async def _opened(prepared: Prepared, journal: Journal) -> AsyncIterator[Opened]:
+    record, view = journal.record, journal.view
     with scratch("qs-run-") as folder:
         with journal.stage("environment"), journal.step("settling the backend's environment"):
             environment = await _settle_environment(prepared, view.line)
@@ -85,7 +98,12 @@ async def set_up(
     await backend.configure_runtime(opened.compiled.raw, configs["workload"], configs["model_info"])
     mode = await backend.qs_mode()
     config = checked(mode, prepared.hardware)
-    settings = settled(prepared, config, opened.compiled.best_batch_sizes)
+    best, fleet = opened.compiled.best_batch_sizes, opened.fleet
+    if fleet is not None:
+        request = with_totals(request, fleet.count)
+        prepared = replace(prepared, request=request)
+    nodes = None if fleet is None else fleet.count
+    settings = settled(prepared, config, best, nodes)
     journal.record.values = settings.report()
     journal.record.machine_check = check_now(settings)
     backend.limits = Limits.of_request(request, settings.timeout_s.value)
@@ -97,10 +115,14 @@ async def set_up(
         mode.supported,
         request.engine,
         request.in_process,
-        resettled=lambda other: _settled(prepared, other, config, opened.compiled.best_batch_sizes),
+        resettled=lambda other: _settled(prepared, other, config, best, nodes),
         telemetry=opened.telemetry,
         served=opened.served,
+        fleet=fleet,
     )
+    if fleet is not None:
+        check_driven(testbed.driven)
+        journal.record.nodes = fleet.count
     if testbed.driven and not testbed.qs_mode and settings.clients.value > 1:
         journal.warn(
             f"{settings.clients.value} clients call predict of one instance at the same time, and "
@@ -115,7 +137,7 @@ async def set_up(
 @contextmanager
 def telemetry_of(request: Request) -> Iterator[Telemetry | None]:
     """What the machine tells, as long as the context lasts; None where nobody is to ask it."""
-    if request.compile_only or request.telemetry == 0:
+    if request.compile_only or request.telemetry == 0 or request.nodes is not None:
         yield None
         return
     telemetry = Telemetry(request.telemetry or INTERVAL_S)
@@ -134,19 +156,33 @@ async def serving(
         yield await set_up(ready, prepared, journal, interrupt)
 
 
-def settled(prepared: Prepared, config: QsConfig | None, best: Sequence[int] | None) -> Settings:
+def settled(
+    prepared: Prepared,
+    config: QsConfig | None,
+    best: Sequence[int] | None,
+    nodes: int | None = None,
+) -> Settings:
     """Every value of the measured part. `config` is the backend's QS config, `best` the batch sizes
-    that it recommends. UserError if no run can be planned with them.
+    that it recommends; over so many `nodes`, None: on this machine. UserError if no run can be
+    planned with them.
     """
-    settings = _settled(prepared, prepared.request, config, best)
+    settings = _settled(prepared, prepared.request, config, best, nodes)
     check_plans(settings, machine.usable_cpus(), prepared.request.in_process)
+    if nodes is not None:
+        check_plans_over(settings, nodes)
     return settings
 
 
 def _settled(
-    prepared: Prepared, request: Request, config: QsConfig | None, best: Sequence[int] | None
+    prepared: Prepared,
+    request: Request,
+    config: QsConfig | None,
+    best: Sequence[int] | None,
+    nodes: int | None,
 ) -> Settings:
-    return settle(request, prepared.workload, config, best, machine.usable_cpus())
+    cpus = machine.usable_cpus()
+    settings = settle(request, prepared.workload, config, best, cpus)
+    return settings if nodes is None else over(settings, nodes, cpus)
 
 
 def checked(mode: QsMode, hardware: str) -> QsConfig | None:

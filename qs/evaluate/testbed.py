@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qs.base.interrupt import Interrupt
 from qs.evaluate.backend import Backend
@@ -15,6 +15,9 @@ from qs.evaluate.served_model import Served
 from qs.settings.request import Request
 from qs.settings.settings import Settings
 from qs.telemetry.watching import Telemetry
+
+if TYPE_CHECKING:
+    from qs.nodes.fleet import Fleet
 
 # Our engine drives every backend, and none is asked for its own numbers: a load test is the
 # engine's.
@@ -46,6 +49,9 @@ class Testbed:
     served: Served | None = None
     # What its client was found to cost in this run, by what that depends on.
     client_costs: dict[tuple[Any, ...], Any] = field(default_factory=dict)
+
+    # Where cases are measured; None: on this machine.
+    fleet: Fleet | None = None
 
     __test__ = False  # no test class, whatever pytest makes of the name
 

@@ -9,13 +9,12 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from qs.base.interrupt import Interrupt
 from qs.base.scratch import scratch
 from qs.base.storable import storable
 from qs.base.words import percent
-from qs.evaluate.backend import Backend
 from qs.evaluate.failures import BackendFailed
 from qs.result.row import Row
 from qs.result.verdict import DoubtEntry
@@ -34,6 +33,16 @@ UNTIED = (
     "compared with the idle backend's own answers before the case, and with no reference: numeric "
     "agreement was not asked for, could not be measured, or failed"
 )
+
+
+class Answers(Protocol):
+    """What is asked when it is idle: a backend, or those of all nodes."""
+
+    async def idle_answers(self, reference: Path | None, **kept: Any) -> str | None: ...
+
+    async def verification(self, **kept: Any) -> dict[str, Any]: ...
+
+    async def drop(self) -> None: ...
 
 
 @dataclass
@@ -71,7 +80,7 @@ class Verification:
             return None
         return {"mode": self.mode, "seed": self.seed, "folder": self.folder}
 
-    async def begun(self, backend: Backend, samples: Mapping[str, Any] | None, case: Case) -> None:
+    async def begun(self, backend: Answers, samples: Mapping[str, Any] | None, case: Case) -> None:
         """Before the case: the idle answers. Raises BackendFailed."""
         if self._compares:
             self._fault = storable(
@@ -80,7 +89,7 @@ class Verification:
 
     async def judged(
         self,
-        backend: Backend,
+        backend: Answers,
         samples: Mapping[str, Any] | None,
         case: Case,
         row: Row,

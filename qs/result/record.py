@@ -6,6 +6,7 @@ function makes a result of what there is.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timezone
 from typing import Any
@@ -62,6 +63,8 @@ class Record:
     diff_dist: str | None = None  # the picture's name in the report's folder
     rows: list[Row] = field(default_factory=list)
     durations_s: dict[str, float] = field(default_factory=dict)
+    # over so many machines; None: on this one
+    nodes: int | None = None
     reasons: list[str] = field(default_factory=list)
     doubts: list[DoubtEntry] = field(default_factory=list)
     failures: list[dict[str, object]] = field(default_factory=list)
@@ -109,6 +112,15 @@ class Record:
         ]
 
 
+def _counts(compiled: Mapping[str, Any], nodes: int | None) -> dict[str, Any]:
+    """Machines and devices that ran: as the compile result says of one machine, times the nodes."""
+    machines, devices = compiled.get("instance_count"), compiled.get("device_count")
+    if nodes is not None:
+        machines = (machines or 1) * nodes
+        devices = None if devices is None else devices * nodes
+    return {"instance_count": machines, "device_count": devices}
+
+
 def to_result(record: Record) -> Result:
     """The result as far as it is known. A section that the run did not reach is absent, `status`
     says how far it came. Whatever vendors, data sets and the command line gave is made storable
@@ -128,8 +140,7 @@ def to_result(record: Record) -> Result:
         known["dataset"] = str(record.dataset["name"]).upper()
     if record.compile_result is not None:
         compiled = record.compile_result
-        known["instance_count"] = compiled.get("instance_count")
-        known["device_count"] = compiled.get("device_count")
+        known |= _counts(compiled, record.nodes)
         known["graph_compile"] = graph_compile(record, compiled)
     if record.accuracy is not None or record.numeric is not None:
         known["accuracy"] = accuracy(record)

@@ -123,6 +123,8 @@ class Settings:
     # whether the engine measures its own cost first.
     interval_s: Setting[float | None] = Setting(None, Origin.DEFAULT)
     calibrate: Setting[bool] = Setting(True, Origin.DEFAULT)
+    # Machines that share the numbers above, which are totals; CPUs and threads are each one's own.
+    nodes: Setting[int] = Setting(1, Origin.DEFAULT)
 
     def changed(self, changes: Changes, origin: str, cpus: Sequence[int]) -> Settings:
         """With some values replaced, and with what follows from those and is not among the changes:
@@ -134,14 +136,15 @@ class Settings:
             found = replace(found, iterations=Setting(None, origin))
         pool = found.pool.value
         if pool in OWN_COPIES:
-            copies = found.clients.value if pool == "process" else found.workers.value or 1
+            loops = found.workers.value or found.nodes.value
+            copies = found.clients.value if pool == "process" else loops
             found = replace(found, instances=Setting(copies, origin))
         copies_changed = "instances" in changes or (
             pool == "process" and {"pool", "clients"} & changes.keys()
         )
         if pool == "async" or not copies_changed:
             return found
-        affinity, threads = share_out(found.instances.value, cpus)
+        affinity, threads = share_out(copies_of(found), cpus)
         if "affinity" not in changes:
             found = replace(found, affinity=affinity)
         if "intra_op_threads" not in changes:
@@ -173,7 +176,7 @@ class Settings:
         }
 
 
-_OF_TRIALS = ("interval_s", "calibrate")
+_OF_TRIALS = ("interval_s", "calibrate", "nodes")
 _NOT_FOR_RUNNERS = ("qs_version", "verify")
 
 
@@ -253,6 +256,11 @@ def settle(
     if own and settings.pool.value not in OWN_COPIES:
         settings = _with_shares(settings, cpus)
     return _with_given_origins(settings, request.origins)
+
+
+def copies_of(settings: Settings) -> int:
+    """Loaded copies on one machine, at most."""
+    return -(-settings.instances.value // settings.nodes.value)
 
 
 def share_out(

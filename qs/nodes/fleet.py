@@ -1,0 +1,348 @@
+"""The nodes of one command, on this machine's side: opened once, brought what the backend needs,
+and asked to load and to run case after case.
+
+What a case's result means is qs.evaluate's part.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from qs.base.errors import UserError
+from qs.base.scratch import scratch
+from qs.base.words import counted, data_size
+from qs.engine import Factory, HostError, RunPlan, RunResult
+from qs.engine.distributed import Nodes, NodesError, NodesTarget, Shipped, open_nodes
+from qs.nodes.goods import File, Goods
+from qs.nodes.shipping import Needed, goods_of, stage
+from qs.nodes.told import FAILED, failed
+from qs.settings.case import Case
+from qs.settings.nodes_asked import CONTINUE, STOP, NodesAsked
+
+PLACE = "qs.nodes.place:BackendPlace"
+PIECE_BYTES = 4 << 20
+# How long nodes may take: to look for files and to fetch them from their sources; to keep a piece;
+# to build an environment and to start a backend; for a word.
+LOOK_S, PIECE_S, SET_UP_S, WORD_S = 7200.0, 120.0, 3 * 3600.0, 60.0
+CHECK_S = 24 * 3600.0
+LOG_BYTES = 256 << 10
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What every node has loaded: a copy of this batch size."""
+
+    batch_size: int
+    seconds: float  # the slowest node's
+    takes_threads: bool
+
+
+def opened_nodes(asked: NodesAsked, shipped: Shipped, say: Say) -> Nodes:
+    """Nodes as they were asked for."""
+    return open_nodes(asked.nodes, ray=asked.ray, shipped=shipped, say=say)
+
+
+@asynccontextmanager
+async def fleet_of(
+    asked: NodesAsked,
+    needed: Needed,
+    hardware: str,
+    say: Say,
+    *,
+    env: str = "auto",
+    offline: bool = False,
+    load_s: float = 1200.0,
+) -> AsyncIterator[Fleet]:
+    """The nodes, for as long as the context lasts; on each of them a place for the backend.
+    UserError where they cannot be had.
+
+    The other arguments are those of BackendPlace.
+    """
+    with scratch("qs-staged-") as folder:
+        goods, _ = await asyncio.to_thread(goods_of, needed, {})
+        await asyncio.to_thread(stage, folder, goods)
+        place = Factory(
+            PLACE,
+            {
+                "hardware": hardware,
+                "env": env,
+                "offline": offline,
+                "load_s": load_s,
+                "staged": True,
+            },
+        )
+        nodes = opened_nodes(asked, Shipped(folder=folder), say)
+        with _refusals():
+            await nodes.__aenter__()
+        try:
+            with _refusals():
+                await nodes.build(place, on_loss=_setting_up(asked))
+            yield Fleet(nodes, asked, needed, say)
+        finally:
+            await nodes.__aexit__(None, None, None)
+
+
+class Fleet:
+    """Nodes that are open, each with a place for the backend."""
+
+    def __init__(self, nodes: Nodes, asked: NodesAsked, needed: Needed, say: Say):
+        self._nodes, self._asked, self._needed, self._say = nodes, asked, needed, say
+        self._told: Mapping[str, Any] | None = None
+        self._goods: Goods | None = None
+        # by name: versions, environment and notes of each node
+        self.about: dict[str, dict[str, Any]] = {}
+
+    @property
+    def count(self) -> int:
+        """How many nodes there are."""
+        return len(self.names)
+
+    @property
+    def names(self) -> list[str]:
+        """Of the nodes that are there."""
+        return [name for at, name in enumerate(self._nodes.names) if at not in self._nodes.lost]
+
+    @property
+    def lost(self) -> dict[str, str]:
+        """Name -> why, of the nodes that were lost."""
+        return {self._nodes.names[at]: why for at, why in self._nodes.lost.items()}
+
+    @property
+    def facts(self) -> dict[str, dict[str, Any]]:
+        """What each node told of itself, by name."""
+        return dict(zip(self._nodes.names, self._nodes.facts, strict=False))
+
+    async def set_up(self, told: Mapping[str, Any]) -> list[str]:
+        """Have every node be as this machine is, whose backend was told this: bring what it lacks,
+        its environment, its process. Does nothing where that was done. Returns what is to be said
+        of it.
+        """
+        if self._told == told:
+            return []
+        notes: list[str] = []
+        if self._goods is not None and _only_runner_differs(self._told or {}, told):
+            goods = self._goods
+        else:
+            goods, notes = await asyncio.to_thread(goods_of, self._needed, told)
+        with _refusals():
+            if goods != self._goods:
+                await self._bring(goods)
+            answers = await self._call("set_up", SET_UP_S, goods=goods, told=dict(told))
+        self._goods, self._told = goods, dict(told)
+        self.about = self._by_name(answers)
+        return notes
+
+    async def load(self, batch_size: int) -> Loaded:
+        """Load a batch size on every node at once. Raises what a process of this machine raises,
+        named after its node.
+        """
+        with _refusals():
+            answers = self._by_name(await self._call("load", CHECK_S, batch_size=batch_size))
+        found = {name: answer for name, answer in answers.items() if FAILED not in answer}
+        if len(found) < len(answers):
+            await self._leave_out(answers, bool(found))
+        sizes = {name: int(answer["loaded_batch_size"]) for name, answer in found.items()}
+        if len(set(sizes.values())) > 1:
+            said = ", ".join(f"{name} {size}" for name, size in sizes.items())
+            raise UserError(f"the nodes loaded other batch sizes than each other: {said}")
+        return Loaded(
+            next(iter(sizes.values())),
+            max(float(answer["seconds"]) for answer in found.values()),
+            all(answer["takes_threads"] for answer in found.values()),
+        )
+
+    async def run(
+        self,
+        plan: RunPlan,
+        case: Case,
+        samples: Mapping[str, Any] | None,
+        verify: Mapping[str, Any] | None = None,
+        *,
+        beside: AbstractContextManager[object] | None = None,
+        **options: Any,
+    ) -> RunResult:
+        """Run a case over all nodes. `verify`: which answers the workers keep, without a folder;
+        `options` are those of Nodes.run.
+        """
+        assert self._goods is not None and self._told is not None
+        told, goods = self._told, self._goods
+
+        def of(number: int, share: RunPlan) -> dict[str, Any]:
+            return {
+                "drive": drive_of(case, share, samples),
+                "goods": goods,
+                "told": told,
+                "own_processes": case.own_processes,
+                "verify": verify,
+            }
+
+        with _refusals():
+            result = await self._nodes.run(
+                plan,
+                NodesTarget("target", of),
+                on_loss=self._asked.on_loss,
+                beside=beside or nullcontext(),
+                **options,
+            )
+        await self._with_places(result)
+        return result
+
+    async def begin_case(self) -> None:
+        """Each place has an empty folder for what the workers of a case leave."""
+        await self._each("begin_case", WORD_S)
+
+    async def idle_answers(self, **how: Any) -> dict[str, dict[str, Any]]:
+        """BackendPlace.idle_answers of each node, by name. Raises what failed on one."""
+        return self._all_well(await self._each("idle_answers", CHECK_S, **how))
+
+    async def noted(self) -> dict[str, dict[str, str]]:
+        """What workers noted in the case, by node and instance."""
+        return await self._each("noted", WORD_S)
+
+    async def verification(self, **how: Any) -> dict[str, dict[str, Any]]:
+        """BackendPlace.verification of each node, by name. Raises what failed on one."""
+        return self._all_well(await self._each("verification", CHECK_S, **how))
+
+    @staticmethod
+    def _all_well(answers: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for name, answer in answers.items():
+            fault = failed(answer, name)
+            if fault is not None:
+                raise fault
+        return answers
+
+    async def drop(self) -> None:
+        """End the backend's process on every node."""
+        await self._each("drop", WORD_S)
+
+    async def logs(self) -> dict[str, str]:
+        """The end of what the backend has printed on each node, by name."""
+        return await self._each("log", WORD_S, most=LOG_BYTES)
+
+    async def _with_places(self, result: RunResult) -> None:
+        """Add what each place knows to the parts of a result."""
+        logs = await self.logs() if result.errors or result.losses else {}
+        for part in result.nodes:
+            known = self.about.get(part.name, {})
+            part.facts = {**part.facts, **{key: known[key] for key in _OF_PLACE if key in known}}
+            if logs.get(part.name):
+                part.log = "\n".join(filter(None, [part.log, logs[part.name][-4000:]]))
+
+    async def _bring(self, goods: Goods) -> None:
+        """Have every node look for what it needs, and send what it lacks."""
+        answers = await self._call("look", LOOK_S, goods=goods)
+        wanting: dict[str, set[int]] = {}
+        for number, answer in enumerate(answers):
+            for sha256 in (answer or {}).get("lacking", ()):
+                wanting.setdefault(str(sha256), set()).add(number)
+        files = goods.files
+        for sha256, numbers in wanting.items():
+            if sha256 in files:
+                await self._send(files[sha256], numbers)
+
+    async def _send(self, file: File, numbers: set[int]) -> None:
+        if file.size > PIECE_BYTES:
+            where = counted(len(numbers), "node")
+            self._say(f"sending {Path(file.path).name} ({data_size(file.size)}) to {where}")
+        with _reading(file) as pieces:
+            for piece, last in pieces:
+                own = {"sha256": file.sha256, "piece": piece, "last": last}
+                of = dict.fromkeys(numbers, own)
+                await self._call("take", PIECE_S, each=partial(_own_of, of))
+
+    async def _leave_out(self, answers: Mapping[str, dict[str, Any]], others: bool) -> None:
+        """Go on without the nodes that failed, if that was asked for and there are others; else
+        raise the first failure.
+        """
+        faults = {name: fault for name, each in answers.items() if (fault := failed(each, name))}
+        if not others or self._asked.on_loss == STOP:
+            raise next(iter(faults.values()))
+        names = self._nodes.names
+        for name, fault in faults.items():
+            self._say(f"node {name} is left out: {fault}")
+        with _refusals():
+            await self._call(
+                "give_up",
+                WORD_S,
+                each=lambda number: {"why": str(faults.get(names[number], ""))},
+            )
+
+    async def _each(self, method: str, deadline_s: float, **how: Any) -> dict[str, Any]:
+        with _refusals():
+            return self._by_name(await self._call(method, deadline_s, **how))
+
+    async def _call(self, method: str, deadline_s: float, **how: Any) -> list[Any]:
+        on_loss = _setting_up(self._asked)
+        return await self._nodes.call(method, deadline_s, on_loss=on_loss, **how)
+
+    def _by_name(self, answers: Sequence[Any]) -> dict[str, Any]:
+        """Answers of the nodes that are there."""
+        return {
+            name: answer
+            for number, (name, answer) in enumerate(zip(self._nodes.names, answers, strict=False))
+            if number not in self._nodes.lost
+        }
+
+
+def _own_of(of: Mapping[int, dict[str, Any]], number: int) -> dict[str, Any]:
+    return of.get(number, {})
+
+
+_OF_PLACE = ("versions", "environment", "notes")
+
+
+def drive_of(case: Case, share: RunPlan, samples: Mapping[str, Any] | None) -> dict[str, Any]:
+    """How the copies of one node are driven: those that its share has."""
+    own = replace(case, instances=share.pool.instances or 1)
+    return own.drive() | {"samples": samples}
+
+
+def _only_runner_differs(before: Mapping[str, Any], told: Mapping[str, Any]) -> bool:
+    """Whether no file is named that was not named before."""
+    return all(before.get(name) == told[name] for name in told if name != "use_runner")
+
+
+def _setting_up(asked: NodesAsked) -> str:
+    """What a node that is lost between runs means: there is nothing yet to be taken over."""
+    return STOP if asked.on_loss == STOP else CONTINUE
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Nodes that cannot be had, and what their code refuses, are the user's to correct."""
+    try:
+        yield
+    except NodesError as error:
+        raise UserError(str(error)) from None
+    except HostError as error:
+        if error.is_a(UserError):
+            raise UserError(error.message) from None
+        raise
+
+
+@contextmanager
+def _reading(file: File) -> Iterator[Iterator[tuple[bytes, bool]]]:
+    """The pieces of a file, each with whether it is the last."""
+    try:
+        with open(file.path, "rb") as content:
+
+            def pieces() -> Iterator[tuple[bytes, bool]]:
+                piece = content.read(PIECE_BYTES)
+                while True:
+                    following = content.read(PIECE_BYTES)
+                    yield piece, not following
+                    if not following:
+                        return
+                    piece = following
+
+            yield pieces()
+    except OSError as error:
+        raise UserError(f"{file.path}, which nodes need, cannot be read: {error}") from None
