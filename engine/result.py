@@ -17,6 +17,7 @@ from qs.engine.outcome import Ending, ErrorKind, Loss
 from qs.engine.record.histogram import Histogram
 from qs.engine.record.intervals import IntervalRow
 from qs.engine.ruling import Caveat, Metric, Reason, Rule
+from qs.engine.statistics.confidence import Evidence
 from qs.engine.statistics.estimate import Confidence, Estimate
 
 
@@ -52,8 +53,9 @@ class Measured:
     histogram: Histogram
     # as the result's own, but for their counts: here of this measure
     intervals: list[IntervalRow] = field(repr=False, default_factory=list)
-    # 95 % intervals by percentile, in the same unit
+    # 95 % intervals by percentile, in the same unit, and what they were computed from
     confidence: dict[float, Estimate] = field(default_factory=dict)
+    evidence: Evidence | None = field(repr=False, default=None)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data: everything but the counts."""
@@ -169,6 +171,7 @@ class RunResult:
     good_per_s: Estimate | None = None
     # how many of them were completed in each of `intervals`
     good_by_interval: list[int] = field(repr=False, default_factory=list)
+    good_evidence: Evidence | None = field(repr=False, default=None)
     # what happened in each HAPPENED_NS from the start, by name
     happened: dict[str, np.ndarray] = field(repr=False, default_factory=dict)
     # what the reader counted
@@ -202,6 +205,9 @@ class RunResult:
     # of throughput and of percentiles of the response time; when Ending.STABLE ended the run, those
     # that it had at that moment
     confidence: Confidence | None = None
+    # what that was computed from, and until when: None: not known any more
+    evidence: Evidence | None = field(repr=False, default=None)
+    evidence_s: float = 0.0
     # what the scenario or the stop rule needed, and what was measured
     rules: list[Rule] = field(default_factory=list)
     # the scenario that made the plan

@@ -5,7 +5,7 @@ recorder would have held.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,6 +28,7 @@ from qs.engine.statistics.confidence import PERCENTILES, Evidence
 from qs.engine.statistics.estimate import Confidence
 
 EVER = 1 << 40  # more intervals than any run has
+Tap = Callable[[Sequence[tuple[int, Interval]]], None]
 
 
 class Gathered:
@@ -35,8 +36,10 @@ class Gathered:
     trust its figures.
     """
 
-    def __init__(self, plan: RunPlan):
+    def __init__(self, plan: RunPlan, tap: Tap | None = None):
+        """`tap` is told of all of them too."""
         length_s = plan.recorded_ns / 1e9
+        self._tap = tap
         self.log = IntervalLog(length_s, plan.recorded_per_interval)
         self.evidence = Evidence(length_s, (*PERCENTILES, plan.stop.stable_percentile))
 
@@ -47,6 +50,8 @@ class Gathered:
     def add(self, session: int, intervals: Sequence[tuple[int, Interval]]) -> None:
         self.log.add(intervals)
         self.evidence.add(intervals)
+        if self._tap is not None:
+            self._tap(intervals)
         for worker, interval in intervals:
             place = session, worker
             self._failed[place] += interval.failed
@@ -78,7 +83,10 @@ class Gathered:
         """
         number = moment_ns // round(self.log.interval_s * 1e9)
         none = np.zeros(0, np.int64)
-        self.log.add([(-1, Interval(number, none, none, requests))])
+        found = [(-1, Interval(number, none, none, requests))]
+        self.log.add(found)
+        if self._tap is not None and requests:
+            self._tap(found)
         return number
 
 
@@ -158,6 +166,8 @@ class Finished:
             worker_cpu_s=sum(report.cpu_ns for report in reports) / 1e9,
             confidence=self._confidence(ended_by, measured_s),
             rates=self.gathered.evidence.rates(measured_s),
+            evidence=self.gathered.evidence,
+            evidence_s=measured_s,
             samples_per_query=plan.samples_per_query or 1,
             seed=plan.load.seed,
             offered_s=self._offered_s(ended_by),

@@ -68,7 +68,7 @@ class Conductor:
         self._clock = clock
         self._end = RunEnd(plan)
         self._losses = Losses(plan)
-        self._gathered = Gathered(plan)
+        self._gathered = Gathered(plan, None if self._led is None else self._led.add)
         self._measuring = Measuring(plan)
         self._reading_until_ns = 0  # 0: something is measured
         self._rules = StopRules(plan.stop)
@@ -214,8 +214,6 @@ class Conductor:
             taken = session.take_intervals()
             self._gathered.add(number, taken)
             self._meter.add(taken)
-            if self._led is not None:
-                self._led.add(taken)
             self._measuring.add(session.take_found(), self._end.start_ns)
         if self._interrupt.is_set():
             self._interrupted()
@@ -381,6 +379,8 @@ class Conductor:
             now_ns=self._clock.now_ns(),
         )
         result = finished.result()
+        if self._led is not None:
+            self._led.look(self._end.start_ns, self._losses.errors, last=True)
         hold_to_rules(result, self._plan)
         self._witness.testify(result, self._sessions, by_session)
         judge(result)

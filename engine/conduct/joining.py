@@ -1,25 +1,27 @@
-"""Several runs of one plan, made one after the other, as one run: counts and times are summed,
-histograms merged, the intervals of each follow those of the run before.
+"""Several runs of one plan as one: counts and times are summed, histograms merged, intervals put in
+their order.
 
-The pauses between the runs are in no figure. Verdicts are not made anew: what was found in a run
-stays found.
+Of runs that were made one after the other, the pauses between them are in no figure, and verdicts
+are not made anew: what was found in a run stays found. Runs that went on beside each other, on
+several nodes, are parts of one plan, and whoever joins them judges the whole
+(qs.engine.distributed.merging).
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from qs.engine.conduct.joined_measures import evidence_of, in_sequence, joined_measures, merged
+from qs.engine.conduct.joined_measures import joined_measures, merged
+from qs.engine.conduct.joined_rows import Order, evidence_of, in_turn, rows_of
 from qs.engine.machine.watch import CpuUse, GroupUse
 from qs.engine.outcome import Ending
 from qs.engine.record.histogram import Histogram
 from qs.engine.record.report import summed
 from qs.engine.result import RunResult, WarmUpResult
 from qs.engine.ruling import Rule
-from qs.engine.statistics.estimate import Confidence
+from qs.engine.statistics.confidence import Evidence
 
 T = TypeVar("T")
 _SUMMED = (
@@ -37,66 +39,98 @@ _SUMMED = (
 
 
 def joined(runs: Sequence[RunResult]) -> RunResult:
-    """One result of at least one run. Confidence intervals are computed from all intervals; columns
-    and slices of single requests are left out, if there are several runs, but for `sampled`.
+    """One result of at least one run, of runs that were made one after the other. Confidence
+    intervals are computed from all intervals; columns and slices of single requests are left out,
+    if there are several runs, but for `sampled`.
     """
     first, *others = runs
     if not others:
         return first
-    response = merged(run.response for run in runs)
+    order = in_turn([run.wall_s for run in runs])
     causes = _once((cause for run in runs for cause in run.causes), str)
     caveats = _once((caveat for run in runs for caveat in run.caveats), lambda each: each.code)
-    notes = _once(
-        (text for run in runs for text in run.warnings[: len(run.warnings) - len(run.caveats)]),
-        str,
-    )
-    confidence, rates = _evidence(runs)
-    return replace(
-        first,
-        completed=sum(run.completed for run in runs),
-        errors_by_kind=dict(sum((Counter(run.errors_by_kind) for run in runs), Counter())),
-        wall_s=sum(run.wall_s for run in runs),
-        response=response,
-        service=merged(run.service for run in runs) if first.open_loop else response,
-        lateness=merged(run.lateness for run in runs),
-        parts={part: merged(run.parts[part] for run in runs) for part in first.parts},
-        counts=summed(run.counts for run in runs),
-        **joined_measures(runs),
-        collections=sum(run.collections for run in runs),
-        longest_collection_ns=max(run.longest_collection_ns for run in runs),
-        intervals=in_sequence([(run.wall_s, run.intervals) for run in runs]),
+    notes = _once((note for run in runs for note in notes_of(run)), str)
+    whole = replace(
+        added_up(runs, order),
+        intervals=rows_of([run.intervals for run in runs], order),
         warmup=_warm_up([run.warmup for run in runs]),
-        planned=_sum([run.planned for run in runs]),
+        planned=total([run.planned for run in runs]),
         interrupted=any(run.interrupted for run in runs),
         ended_by=_ending([run.ended_by for run in runs]),
         causes=causes,
         warnings=[*notes, *map(str, caveats)],
-        first_fault=next(filter(None, (run.first_fault for run in runs)), None),
         losses=[loss for run in runs for loss in run.losses],
-        worker_cpu_s=sum(run.worker_cpu_s for run in runs),
-        batches=_sum([run.batches for run in runs]),
         cpu=_cpu([run.cpu for run in runs]),
-        pacing=_pacing([run.pacing for run in runs]),
         caveats=caveats,
-        rates=rates,
         columns=None,
         slices=[],
-        confidence=confidence,
         rules=_rules(runs),
         metric=None,
-        offered_s=_sum([run.offered_s for run in runs]),
+        offered_s=total([run.offered_s for run in runs]),
+    )
+    return with_series(whole, runs, order)
+
+
+def added_up(runs: Sequence[RunResult], order: Order) -> RunResult:
+    """What adds up in the same way whether runs went on one after the other or together; the rest
+    is that of the first.
+    """
+    first = runs[0]
+    response = merged(run.response for run in runs)
+    return replace(
+        first,
+        completed=sum(run.completed for run in runs),
+        errors_by_kind={
+            kind: many for kind, many in summed(run.errors_by_kind for run in runs).items() if many
+        },
+        wall_s=order.wall_s,
+        response=response,
+        service=merged(run.service for run in runs) if first.open_loop else response,
+        lateness=merged(run.lateness for run in runs),
+        parts={
+            part: merged(run.parts[part] for run in runs if part in run.parts)
+            for part in dict.fromkeys(part for run in runs for part in run.parts)
+        },
+        counts=summed(run.counts for run in runs),
+        collections=sum(run.collections for run in runs),
+        longest_collection_ns=max(run.longest_collection_ns for run in runs),
+        first_fault=next(filter(None, (run.first_fault for run in runs)), None),
+        worker_cpu_s=sum(run.worker_cpu_s for run in runs),
+        batches=total([run.batches for run in runs]),
+        pacing=_pacing([run.pacing for run in runs]),
     )
 
 
-def _evidence(runs: Sequence[RunResult]) -> tuple[Confidence | None, list[float]]:
+def with_series(
+    whole: RunResult,
+    runs: Sequence[RunResult],
+    order: Order,
+    found: tuple[Evidence, float] | None = None,
+) -> RunResult:
+    """The same with what follows from the intervals of its runs, and with their measures. `found`
+    is the evidence of all, and until when, where that is known from elsewhere.
+    """
     told = [run.confidence for run in runs if run.confidence is not None]
-    if not told:
-        return None, []
-    found = evidence_of([(run.wall_s, run.intervals) for run in runs], told[0].response)
-    if found is None:
-        return None, []
-    evidence, until_s = found
-    return evidence.confidence(until_s), evidence.rates(until_s)
+    if found is None and told:
+        found = evidence_of(
+            [run.evidence for run in runs],
+            [run.intervals for run in runs],
+            order,
+            told[0].response,
+        )
+    return replace(
+        whole,
+        **joined_measures(runs, order, whole),
+        confidence=None if found is None else found[0].confidence(found[1]),
+        rates=[] if found is None else found[0].rates(found[1]),
+        evidence=None if found is None else found[0],
+        evidence_s=0.0 if found is None else found[1],
+    )
+
+
+def notes_of(run: RunResult) -> list[str]:
+    """Its warnings but for its caveats."""
+    return run.warnings[: len(run.warnings) - len(run.caveats)]
 
 
 def _warm_up(found: Sequence[WarmUpResult]) -> WarmUpResult:
@@ -140,7 +174,7 @@ def _cpu(found: Sequence[CpuUse | None]) -> CpuUse | None:
         )
         for same in zip(*(each.groups for each in known))
     )
-    sums = {name: _sum([getattr(each, name) for each in known]) for name in _SUMMED}
+    sums = {name: total([getattr(each, name) for each in known]) for name in _SUMMED}
     seen = tuple(mhz for each in known for mhz in each.seen_mhz)
     return replace(known[0], **sums, seen_mhz=seen, groups=groups)
 
@@ -150,7 +184,7 @@ def _pacing(found: Sequence[Histogram | None]) -> Histogram | None:
     return merged(known) if known else None
 
 
-def _sum(values: Sequence[Any]) -> Any:
+def total(values: Sequence[Any]) -> Any:
     """None as soon as one is unknown."""
     return None if None in values else sum(values)
 

@@ -47,6 +47,9 @@ class Moment:
     intervals: Sequence[tuple[int, Interval]]
     progress: Progress | None  # if the lead asks for it
     snapshot: Callable[[], Snapshot]  # costs some ms: call it about once a second
+    # whether the run has ended, and this has brought the rest of its intervals: those of all
+    # moments together are those of the result
+    last: bool = False
 
 
 class Lead(Protocol):

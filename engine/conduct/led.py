@@ -81,9 +81,9 @@ class Led:
         """Intervals that workers have closed."""
         self._closed += intervals
 
-    def look(self, start_ns: int, lost: Counter[ErrorKind]) -> Ending | None:
+    def look(self, start_ns: int, lost: Counter[ErrorKind], last: bool = False) -> Ending | None:
         """Show what has been measured by now; `lost` are the requests that were lost with their
-        workers.
+        workers, `last` is whether this is all.
         """
         layout, now = self._layout, self._clock.now_ns()
         memories = layout.memories
@@ -99,6 +99,7 @@ class Led:
                 began_ns=max(began) if all(began) else 0,
                 intervals=closed,
                 progress=self._progress,
+                last=last,
                 snapshot=lambda: snapshot_of(memories, self._plan.open_loop, lost, now, start_ns),
             )
         )

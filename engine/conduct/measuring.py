@@ -140,9 +140,11 @@ class Measuring:
                     series.histogram,
                     series.rows(result.wall_s, scale),
                     series.evidence.confidence(measured_s).response,
+                    series.evidence,
                 )
         if plan.bounds and not any(bound.measure in wrong for bound in plan.bounds):
             result.good = self._goods
+            result.good_evidence = self._good.evidence
             result.good_per_s = self._good.evidence.confidence(measured_s).throughput
             rows = self._good.rows(result.wall_s, scale)
             rows += [_empty] * (len(result.intervals) - len(rows))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -83,7 +83,7 @@ class IntervalLog:
             self._cells += interval.index.size
             if len(parts) > self.PARTS:
                 self._cells -= sum(part.index.size for part in parts)
-                parts[:] = [_one(number, parts)]
+                parts[:] = [merged(number, parts)]
                 self._cells += parts[0].index.size
         while len(self._found) > self._limit or (
             self._cells > self.CELLS and len(self._found) > self.FEW
@@ -95,6 +95,13 @@ class IntervalLog:
         """How many of the intervals that come in are one by now."""
         return self._scale
 
+    def found(self) -> list[Interval]:
+        """The intervals that have something in them, numbered by `scale`."""
+        return [
+            replace(merged(number, parts), number=number)
+            for number, parts in sorted(self._found.items())
+        ]
+
     def coarsen_to(self, scale: int) -> None:
         """Merge neighbours until so many are one, at least."""
         while self._scale < scale:
@@ -105,7 +112,7 @@ class IntervalLog:
         length_s = self.interval_s * self._scale
         # A hair is added because 0.3 / 0.1 is below 3.
         return [
-            _one(number, self._found.get(number, []))
+            merged(number, self._found.get(number, []))
             for number in range(int(until_s / length_s + 1e-9))
         ], length_s
 
@@ -113,8 +120,8 @@ class IntervalLog:
         self._scale *= 2
         halved: dict[int, list[Interval]] = {}
         for number, parts in self._found.items():
-            halved.setdefault(number // 2, []).append(_one(number, parts))
-        self._found = {number: [_one(number, parts)] for number, parts in halved.items()}
+            halved.setdefault(number // 2, []).append(merged(number, parts))
+        self._found = {number: [merged(number, parts)] for number, parts in halved.items()}
         self._cells = sum(parts[0].index.size for parts in self._found.values())
 
     def rows(self, arrivals: np.ndarray, wall_s: float, lost: bool) -> list[IntervalRow]:
@@ -136,7 +143,7 @@ class IntervalLog:
         )
         arrived = done = 0
         for number in range(last + 1):
-            whole = _one(number, self._found.get(number, []))
+            whole = merged(number, self._found.get(number, []))
             histogram = Histogram.from_counts(whole.index, whole.counts)
             arrived += int(due[number]) if number < due.size else 0
             done += histogram.count + whole.failed
@@ -157,12 +164,17 @@ class IntervalLog:
         return rows
 
 
-def _one(number: int, parts: Sequence[Interval]) -> Interval:
-    if not parts:
-        return Interval(number, np.zeros(0, np.int64), np.zeros(0, np.int64), 0)
+def merged(number: int, parts: Sequence[Interval]) -> Interval:
+    """Parts of one interval as one."""
     if len(parts) == 1:
         return parts[0]
-    index, inverse = np.unique(np.concatenate([part.index for part in parts]), return_inverse=True)
-    counts = np.zeros(index.size, np.int64)
-    np.add.at(counts, inverse.ravel(), np.concatenate([part.counts for part in parts]))
-    return Interval.compact(number, index, counts, sum(part.failed for part in parts))
+    failed = sum(part.failed for part in parts)
+    filled = [part for part in parts if part.index.size]
+    if not filled:
+        return Interval(number, np.zeros(0, np.int64), np.zeros(0, np.int64), failed)
+    low = min(int(part.index[0]) for part in filled)
+    whole = np.zeros(max(int(part.index[-1]) for part in filled) + 1 - low, np.int64)
+    for part in filled:
+        whole[part.index - low] += part.counts
+    index = np.flatnonzero(whole)
+    return Interval.compact(number, index + low, whole[index], failed)

@@ -68,7 +68,7 @@ class Evidence:
         """`of` is what is counted, for the reasons why there is no interval."""
         self._of = of
         self._log = IntervalLog(interval_s, limit=self.LIMIT)
-        self._interval_s = interval_s
+        self.interval_s = interval_s
         self._percentiles = tuple(dict.fromkeys(percentiles))
         self._last: dict[int, int] = {}
 
@@ -78,12 +78,25 @@ class Evidence:
         for worker, interval in intervals:
             self._last[worker] = interval.number
 
+    @property
+    def length_s(self) -> float:
+        """Of its intervals by now."""
+        return self.interval_s * self._log.scale
+
+    def found(self) -> list[Interval]:
+        """Its intervals, but for the empty ones, numbered by `length_s`."""
+        return self._log.found()
+
+    def coarsen_to(self, length_s: float) -> None:
+        """Merge neighbours until they are as long, at least."""
+        self._log.coarsen_to(round(length_s / self.interval_s))
+
     def complete_s(self, workers: int) -> float:
         """The time up to which every worker has reported all it completed; 0.0 while one of them
         has reported nothing.
         """
         return (
-            (min(self._last.values()) + 1) * self._interval_s if len(self._last) >= workers else 0.0
+            (min(self._last.values()) + 1) * self.interval_s if len(self._last) >= workers else 0.0
         )
 
     def rates(self, until_s: float) -> list[float]:

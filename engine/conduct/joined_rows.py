@@ -1,0 +1,219 @@
+"""The series of several runs as one: those of runs made one after the other follow each other,
+those of runs that went on beside each other lie on one another.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from qs.engine.record.histogram import highest_value_of
+from qs.engine.record.intervals import Interval, IntervalLog, IntervalRow, merged
+from qs.engine.statistics.confidence import Evidence
+
+_NONE = np.zeros(0, np.int64)
+
+
+@dataclass(frozen=True)
+class Order:
+    """When several runs went on, in seconds of the whole."""
+
+    begins_s: tuple[float, ...]
+    walls_s: tuple[float, ...]  # how long each took
+    together: bool  # whether they went on at the same time, and are cut into the same intervals
+
+    @property
+    def wall_s(self) -> float:
+        ends = (begin + wall for begin, wall in zip(self.begins_s, self.walls_s))
+        return max(ends, default=0.0)
+
+
+def in_turn(walls_s: Sequence[float]) -> Order:
+    """One after the other, without the pauses between them."""
+    *begins, _ = itertools.accumulate(walls_s, initial=0.0)
+    return Order(tuple(begins), tuple(walls_s), together=False)
+
+
+def rows_of(
+    found: Sequence[Sequence[IntervalRow]], order: Order, counted: IntervalLog | None = None
+) -> list[IntervalRow]:
+    """The intervals of the whole. `counted` has the counts of runs that went on together, if they
+    have none.
+    """
+    if order.together:
+        return _on_one_another(found, order.wall_s, counted)
+    rows: list[IntervalRow] = []
+    for begun_s, each in zip(order.begins_s, found):
+        rows += [replace(row, start_s=begun_s + row.start_s) for row in each]
+    return rows
+
+
+def length_of(found: Sequence[Sequence[IntervalRow]]) -> float:
+    """The longest interval; the last of each run may be shorter."""
+    return max((row.length_s for rows in found for row in rows), default=0.0)
+
+
+def _on_one_another(
+    found: Sequence[Sequence[IntervalRow]], wall_s: float, counted: IntervalLog | None
+) -> list[IntervalRow]:
+    length_s = length_of(found)
+    if not length_s:
+        return []
+    if counted is None:
+        counted = IntervalLog(length_s)
+        for rows in found:
+            counted.add((0, one) for one in _Series(rows, length_s).intervals())
+    while counted.interval_s * counted.scale < length_s * (1 - 1e-9):
+        counted.coarsen_to(2 * counted.scale)
+    length_s = counted.interval_s * counted.scale
+    cells = {one.number: one for one in counted.found()}
+    series = [_Series(rows, length_s) for rows in found]
+    size = max(each.size for each in series)
+    completed, errors, in_flight = (np.zeros(size, np.int64) for _ in range(3))
+    known = np.ones(size, bool)
+    for each in series:
+        each.add_to(completed, errors, in_flight, known)
+    return [
+        _row(number, length_s, wall_s if number == size - 1 else None, cells.get(number), *told)
+        for number, told in enumerate(
+            zip(completed.tolist(), errors.tolist(), in_flight.tolist(), known.tolist())
+        )
+    ]
+
+
+def _row(
+    number: int,
+    length_s: float,
+    wall_s: float | None,  # of the last row
+    cell: Interval | None,
+    completed: int,
+    errors: int,
+    in_flight: int,
+    known: bool,
+) -> IntervalRow:
+    start_s = number * length_s
+    index, counts = (_NONE, _NONE) if cell is None else (cell.index, cell.counts)
+    below = np.cumsum(counts, dtype=np.int64)
+    p50_ns, p99_ns = (
+        highest_value_of(int(index[np.searchsorted(below, rank_of(each, int(below[-1])))]))
+        if below.size
+        else None
+        for each in (50, 99)
+    )
+    return IntervalRow(
+        start_s,
+        length_s if wall_s is None else min(length_s, max(wall_s - start_s, 0.0)),
+        completed,
+        errors,
+        p50_ns,
+        p99_ns,
+        in_flight if known else None,
+        index,
+        counts,
+    )
+
+
+def rank_of(percentile: float, count: int) -> int:
+    """Which of so many values in ascending order a percentile is: HdrHistogram's definition."""
+    return max(int(percentile * count / 100 + 0.5), 1)
+
+
+class _Series:
+    """The rows of one run, by the numbers of intervals that may be longer."""
+
+    def __init__(self, rows: Sequence[IntervalRow], length_s: float):
+        self._rows = rows
+        starts_s = np.array([row.start_s for row in rows])
+        self._numbers = (starts_s / length_s + 1e-9).astype(np.int64)
+        self.size = int(self._numbers[-1]) + 1 if rows else 0
+
+    def add_to(
+        self, completed: np.ndarray, errors: np.ndarray, in_flight: np.ndarray, known: np.ndarray
+    ) -> None:
+        """Add its figures. When it has ended nothing of it is in flight."""
+        if not self._rows:
+            return
+        numbers = self._numbers
+        np.add.at(completed, numbers, [row.completed for row in self._rows])
+        np.add.at(errors, numbers, [row.errors for row in self._rows])
+        waiting = [-1 if row.in_flight is None else row.in_flight for row in self._rows]
+        at_end = np.full(self.size, -2, np.int64)
+        at_end[numbers] = waiting  # the last row of each number is written last
+        gap = at_end == -2
+        if gap.any():
+            last = np.maximum.accumulate(np.where(gap, 0, np.arange(self.size)))
+            at_end = at_end[last]
+        known[: self.size] &= at_end >= 0
+        in_flight[: self.size] += np.maximum(at_end, 0)
+
+    def intervals(self) -> Iterable[Interval]:
+        for number, row in zip(self._numbers.tolist(), self._rows):
+            if row.index.size:
+                yield Interval(number, row.index, row.counts, 0)
+
+
+def folded(
+    amounts: Sequence[Sequence[int]],
+    found: Sequence[Sequence[IntervalRow]],
+    order: Order,
+    rows: Sequence[IntervalRow],
+) -> list[int]:
+    """An amount for each interval of the whole, from those for the intervals of each run."""
+    if not order.together:
+        return [many for each in amounts for many in each]
+    length_s, size = length_of([rows]) or 1.0, len(rows)
+    whole = np.zeros(size, np.int64)
+    for each, of in zip(amounts, found):
+        numbers = (np.array([row.start_s for row in of]) / length_s + 1e-9).astype(np.int64)
+        np.add.at(whole, np.minimum(numbers[: len(each)], size - 1), each[: len(of)])
+    return whole.tolist()
+
+
+def evidence_of(
+    found: Sequence[Evidence | None],
+    stretches: Sequence[Sequence[IntervalRow]],
+    order: Order,
+    percentiles: Iterable[float],
+    of: str = "requests",
+) -> tuple[Evidence, float] | None:
+    """How far to trust all of them, from their whole intervals (of runs one after the other, the
+    rest of each that is shorter than one is left out), and how long those took; None if there are
+    none. Where the evidence of a run is not known any more its rows must do.
+    """
+    known = [each for each in found if each is not None]
+    if len(known) == len(found) and len({each.interval_s for each in known}) == 1:
+        pieces = [(each.interval_s, each.length_s, each.found()) for each in known]
+    else:
+        length_s = length_of(stretches)
+        pieces = [
+            (length_s, length_s, list(_Series(rows, length_s).intervals()))
+            for rows in stretches
+            if length_s
+        ]
+    length_s = max((each for _, each, _ in pieces), default=0.0)
+    if not length_s:
+        return None
+    whole = Evidence(pieces[0][0], percentiles, of)
+    whole.coarsen_to(length_s)
+    passed = 0
+    times = round(length_s / whole.interval_s)
+    for (_, own_s, intervals), wall_s in zip(pieces, order.walls_s):
+        most = int(wall_s / length_s + 1e-9)
+        fits, behind = round(own_s / length_s * times), passed * times
+        for one in intervals:
+            number = one.number * fits
+            if order.together or number // times < most:
+                whole.add([(0, replace(one, number=behind + number))])
+        passed += 0 if order.together else most
+    return whole, order.wall_s if order.together else passed * length_s
+
+
+def merged_by_number(intervals: Iterable[Interval]) -> list[Interval]:
+    """Each number once, in ascending order."""
+    parts: dict[int, list[Interval]] = {}
+    for one in intervals:
+        parts.setdefault(one.number, []).append(one)
+    return [merged(number, parts[number]) for number in sorted(parts)]
