@@ -1,17 +1,31 @@
 """The driver's side of one node: what it is asked to do, and what it tells.
 
 A node is not trusted: it may lie, flood, hang or go silent. Then this link is lost, with the
-reason, and no other is held up.
+reason, and no other is held up. Where nodes connect to is `links`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import json
+import signal
+import struct
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from qs.engine.distributed.places import Where
-from qs.engine.distributed.updates import RunOptions, Update
+import numpy as np
+
+from qs.engine.clock import MONOTONIC
+from qs.engine.distributed.asking import Ask, asked, fault_of, packed
+from qs.engine.distributed.bounds import Allowance
+from qs.engine.distributed.clocks import Clock, RoundTrip
+from qs.engine.distributed.errors import NodeLost
+from qs.engine.distributed.frames import Assembler, FrameError, Kind, Opener, Sealer
+from qs.engine.distributed.guard import CLOCKS
+from qs.engine.distributed.plain import decoded
+from qs.engine.distributed.updates import RunOptions, Update, result_of, update_of
+from qs.engine.errors import HostTimeout
 from qs.engine.outcome import Ending
 from qs.engine.plan import Factory, RunPlan
 from qs.engine.result import RunResult
@@ -19,38 +33,101 @@ from qs.engine.result import RunResult
 DEFAULTS = RunOptions()
 
 
+class Packing:
+    """Pickles samples once for all nodes that are sent them at the same time."""
+
+    def __init__(self) -> None:
+        self._samples: Sequence[Any] | None = None
+        self._data = b""
+        self._users = 0
+
+    @contextmanager
+    def packed(self, samples: Sequence[Any]) -> Iterator[bytes]:
+        """Raises whatever their own code raises."""
+        if self._samples is not samples:
+            self._samples, self._data, self._users = samples, packed(samples), 0
+        self._users += 1
+        try:
+            yield self._data
+        finally:
+            self._users -= 1
+            if self._samples is samples and self._users <= 0:
+                self._samples, self._data = None, b""
+
+
+# The longest answer of a node, and the longest text in one of its updates.
+MOST_ANSWER_BYTES = 64 << 20
+MOST_UPDATE_JSON_BYTES = 256 << 10
+# Updates that nobody takes.
+MOST_WAITING = 64
+# How long a node may take to end what nobody waits for any more.
+_CANCEL_S = 2.0
+_CLOSE_S = 12.0
+# What building may take beyond the plan's own limit, which the node keeps by itself.
+_BEYOND_S = 30.0
+_COLUMN_ROWS = 1 << 20
+MOST_COLUMN_BYTES = 4 << 30  # of one result
+_DTYPES = ("<i8", "<f8", "|i1", "<i4", "<u8")
+_NUMBER = struct.Struct("<Q")
+
+
 class Link:
-    """A node that has connected and proved that it knows the secret. Its calls raise NodeLost once
+    """A node that has connected and proved that it knows its secret. Its calls raise NodeLost once
     it is lost.
     """
 
-    number: int
-    facts: dict[str, Any]
-    clock: Any  # the Clock of qs.engine.distributed.clocks
-    heard_ns: int  # when something was heard of it last, on this process's clock
-    updates: asyncio.Queue[Update]  # of the run that is prepared or goes on
+    def __init__(
+        self,
+        number: int,
+        facts: dict[str, Any],
+        transport: asyncio.Transport,
+        sealer: Sealer,
+        opener: Opener,
+        packing: Packing,
+    ):
+        self.number = number
+        self.facts = facts
+        self.clock = Clock()
+        # when something was heard of it last, on this process's clock
+        self.heard_ns = MONOTONIC.now_ns()
+        # of the run that is prepared or goes on
+        self.updates: asyncio.Queue[Update] = asyncio.Queue()
+        self._transport = transport
+        self._sealer, self._opener, self._packing = sealer, opener, packing
+        self._assembler = Assembler(MOST_ANSWER_BYTES)
+        self._allowance = Allowance()
+        loop = asyncio.get_running_loop()
+        self._gone: asyncio.Future[str] = loop.create_future()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._sending = asyncio.Lock()
+        self._count = 0
+        self._answers: dict[int, asyncio.Future[Any]] = {}
+        self._clocks: dict[int, tuple[int, asyncio.Future[None]]] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._closing = False
 
     @property
     def lost(self) -> str:
         """Why the node is lost; "" while it is not."""
-        raise NotImplementedError
+        return self._gone.result() if self._gone.done() else ""
 
     async def until_lost(self) -> str:
         """Wait until the node is lost, and say why."""
-        raise NotImplementedError
+        return await asyncio.shield(self._gone)
 
     async def build(self, place: Factory, deadline_s: float | None = None) -> None:
         """Make an object in the node's process, in place of one of before. Raises HostError with
         what that raised, HostTimeout.
         """
-        raise NotImplementedError
+        await self._ask(Ask.BUILD, packed(place), "building the node's object", deadline_s)
 
     async def call(self, method: str, deadline_s: float | None = None, /, **kwargs: Any) -> Any:
         """Call a method of that object; what it returns has to be plain data. Raises HostError with
         what it raised, and HostTimeout: then, as after a cancelled call, the node is lost unless
         the method was a coroutine and has ended.
         """
-        raise NotImplementedError
+        return await self._ask(Ask.CALL, packed(method, kwargs), method, deadline_s)
 
     async def prepare(
         self,
@@ -60,58 +137,222 @@ class Link:
         options: RunOptions = DEFAULTS,
     ) -> None:
         """Build and warm up what a share needs. Raises PlanError, HostError, HostTimeout."""
-        raise NotImplementedError
+        self.updates = asyncio.Queue()
+        if samples is not None:
+            with self._packing.packed(samples) as data:
+                await asyncio.shield(self._begin(self._send(asked(Ask.SAMPLES, 0, data))))
+        body = packed(share, target, samples is not None, options)
+        limit_s = share.build_timeout_s + _BEYOND_S
+        await self._ask(Ask.RUN, body, "building and warming up the target", limit_s)
 
     async def synchronise(self, round_trips: int = 16) -> None:
         """Read the node's clock so many times, as fast as it answers."""
-        raise NotImplementedError
+        for _ in range(round_trips):
+            self._count += 1
+            answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._clocks[self._count] = MONOTONIC.now_ns(), answered
+            self._tell(Kind.CLOCK, _NUMBER.pack(self._count))
+            either: set[asyncio.Future[Any]] = {answered, self._gone}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            self._raise_if_lost()
 
     def go(self, start_ns: int) -> None:
         """Start what was prepared at an instant on the node's clock."""
-        raise NotImplementedError
+        self._tell(Kind.SHORT, asked(Ask.GO, 0, packed(start_ns)))
 
     def end(self, why: Ending) -> None:
         """End the run in order, as the rule `why` would have ended it; its result says so. An
         INTERRUPT may follow another ending. A run that is still prepared ends as one that was
         interrupted before its start.
         """
-        raise NotImplementedError
+        self._tell(Kind.SHORT, asked(Ask.END, 0, packed(str(why))))
+        if why is Ending.INTERRUPT:
+            self._tell(Kind.CUT)
 
     async def finish(self) -> RunResult:
         """Wait for the run's end: the node's own result. Raises what `prepare` raises."""
-        raise NotImplementedError
+        plain = await self._ask(Ask.RESULT, packed(), "the run", None)
+        try:
+            columns = {name: (str(dtype), size) for name, (dtype, size) in plain["columns"].items()}
+            if any(dtype not in _DTYPES or type(n) is not int for dtype, n in columns.values()):
+                raise ValueError("columns of no kind")
+            if sum(np.dtype(dtype).itemsize * n for dtype, n in columns.values()) > (
+                MOST_COLUMN_BYTES
+            ):
+                raise ValueError("more columns than there is room for")
+            result = result_of(plain)
+        except (ValueError, TypeError, KeyError, AttributeError, IndexError) as fault:
+            raise self._lies(f"a result that makes no sense ({fault})") from None
+        if columns:
+            result.columns = {
+                name: await self._column(name, *each) for name, each in columns.items()
+            }
+        return result
+
+    async def _column(self, name: str, dtype: str, rows: int) -> np.ndarray:
+        column = np.empty(rows, dtype)
+        for first in range(0, rows, _COLUMN_ROWS):
+            many = min(_COLUMN_ROWS, rows - first)
+            part = await self._ask(Ask.COLUMNS, packed(name, first, many), "its columns", None)
+            if not isinstance(part, bytes) or len(part) != many * column.itemsize:
+                raise self._lies("a column that is as long as it should not be")
+            column[first : first + many] = np.frombuffer(part, dtype)
+        return column
 
     def kill(self, why: str = "it was ended") -> None:
         """Cut the node off; it ends with all that it has started, and is lost."""
-        raise NotImplementedError
+        self.lose(why)
 
     async def close(self) -> None:
         """Tell the node to end, and wait a moment for that."""
-        raise NotImplementedError
+        if not self._gone.done():
+            self._closing = True
+            self._tell(Kind.BYE)
+            await asyncio.wait({self._gone}, timeout=_CLOSE_S)
+            self.lose("it did not end by itself")
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # What follows is called by `links`.
+
+    def alive(self) -> None:
+        """Let the node know that its driver lives."""
+        if not self._gone.done():
+            self._tell(Kind.ALIVE)
+
+    def lose(self, why: str) -> None:
+        """It is lost, unless it was before."""
+        if self._gone.done():
+            return
+        self._gone.set_result("it was ended" if self._closing else why)
+        self._transport.abort()
+        for each in self._answers.values():
+            each.cancel()
+        self._room.set()
+
+    def pause_writing(self) -> None:
+        self._room.clear()
+
+    def resume_writing(self) -> None:
+        self._room.set()
+
+    def hear(self, data: bytes, now_ns: int) -> None:
+        """Bytes of the node that came at an instant."""
+        if self._gone.done():
+            return
+        self.heard_ns = now_ns
+        try:
+            for kind, body in self._opener.frames(data):
+                self._take(kind, body, now_ns)
+        except FrameError as fault:
+            self.lose(f"it sent {fault}")
+        except (ValueError, TypeError, KeyError, AttributeError, IndexError, struct.error) as fault:
+            self.lose(f"it sent a message that makes no sense ({fault})")
+
+    def _take(self, kind: int, body: bytes, now_ns: int) -> None:
+        if kind in (Kind.MESSAGE, Kind.PART):
+            if not self._answers:
+                raise FrameError("an answer to no question")
+            message = self._assembler.add(kind, body)
+            if message is not None:
+                self._answer(decoded(message))
+            return
+        self._allowance.take(len(body), now_ns)
+        if kind == Kind.CLOCK:
+            number, there_ns, _ = CLOCKS.unpack(body)
+            sent = self._clocks.pop(number, None)
+            if sent is not None:
+                self.clock.add(RoundTrip(sent[0], there_ns, now_ns))
+                if not sent[1].done():
+                    sent[1].set_result(None)
+        elif kind == Kind.UPDATE:
+            update = update_of(decoded(body, MOST_UPDATE_JSON_BYTES))
+            if self.updates.qsize() >= MOST_WAITING:
+                raise FrameError("updates that nobody takes")
+            self.updates.put_nowait(update)
+        elif kind == Kind.ENDED:
+            self.lose(f"its process ended: {_how(json.loads(body))}")
+        elif kind != Kind.ALIVE:
+            raise FrameError(f"a frame of kind {kind}")
+
+    def _answer(self, message: Any) -> None:
+        number, word, value = message
+        answer = self._answers.pop(number)
+        if answer.done():
+            return
+        if word == "ok":
+            answer.set_result(value)
+        else:
+            answer.set_exception(fault_of(value))
+
+    async def _ask(self, what: Ask, body: bytes, name: str, deadline_s: float | None) -> Any:
+        self._raise_if_lost()
+        self._count += 1
+        number = self._count
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._answers[number] = answer
+        self._begin(self._send(asked(what, number, body)))
+        try:
+            await asyncio.wait(
+                {answer, self._gone}, timeout=deadline_s, return_when=asyncio.FIRST_COMPLETED
+            )
+        except asyncio.CancelledError:
+            self._begin(self._cancel(number, answer, name))
+            raise
+        if answer.done() and not answer.cancelled():
+            return answer.result()
+        self._raise_if_lost()
+        await self._cancel(number, answer, name)
+        raise HostTimeout(name, deadline_s or 0.0)
+
+    async def _cancel(self, number: int, answer: asyncio.Future[Any], name: str) -> None:
+        """Have the node end what it was asked for; one that does not is lost."""
+        if self._gone.done():
+            return
+        self._tell(Kind.SHORT, asked(Ask.CANCEL, number, b""))
+        await asyncio.wait({answer, self._gone}, timeout=_CANCEL_S)
+        if not answer.done():
+            self.lose(f"{name} did not end when it was told to")
+        elif not answer.cancelled():
+            answer.exception()
+
+    async def _send(self, message: bytes) -> None:
+        """Send a message that may be long, and let others have their turn."""
+        async with self._sending:
+            for frame in self._sealer.message(message):
+                self._transport.write(frame)
+                await self._room.wait()
+                self._raise_if_lost()
+
+    def _tell(self, kind: Kind, body: bytes = b"") -> None:
+        if not self._gone.done():
+            self._transport.write(self._sealer.frame(kind, body))
+
+    def _begin(self, coroutine: Any) -> asyncio.Task[Any]:
+        task = asyncio.ensure_future(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()
+
+    def _lies(self, what: str) -> NodeLost:
+        self.lose(f"it sent {what}")
+        return NodeLost(self.lost)
+
+    def _raise_if_lost(self) -> None:
+        if self._gone.done():
+            raise NodeLost(self._gone.result())
 
 
-class Links:
-    """Where nodes connect to, for as long as it is entered."""
-
-    def __init__(self, address: str, silent_s: float = 10.0):
-        """`address` is this machine's, as nodes reach it; only that is listened on. A node of which
-        nothing is heard for `silent_s` is lost.
-        """
-        raise NotImplementedError
-
-    def where_of(self, number: int) -> Where:
-        """What the process of this node is to be told. Each has a secret of its own, so that none
-        can pass for another; numbers that were not asked for are refused.
-        """
-        raise NotImplementedError
-
-    async def __aenter__(self) -> Links:
-        """Raises OSError if the address cannot be listened on."""
-        raise NotImplementedError
-
-    async def __aexit__(self, *_: object) -> None:
-        raise NotImplementedError
-
-    async def connected(self, number: int, deadline_s: float) -> Link:
-        """Wait for a node to connect. Raises NodeLost if it does not in time, or is refused."""
-        raise NotImplementedError
+def _how(code: Any) -> str:
+    if type(code) is int and code < 0:
+        try:
+            return f"signal {signal.Signals(-code).name}"
+        except ValueError:
+            pass
+    return f"exit status {int(code)}"
