@@ -9,12 +9,14 @@ not allow it, the test is skipped with the reason.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from functools import lru_cache
-from glob import glob
 from pathlib import Path
 from typing import Any
 
@@ -123,15 +125,25 @@ def wall_shifted_s(seconds: int) -> tuple[str, ...]:
     """What to put before a command so that its wall clock is ahead, and its monotonic clock is the
     machine's.
     """
-    found = glob("/usr/lib/*/faketime/libfaketime.so.1")
-    if not found:
-        pytest.skip("no libfaketime on this machine (Debian: apt-get install faketime)")
-    return (
-        "env",
-        f"LD_PRELOAD={found[0]}",
-        f"FAKETIME={seconds:+d}s",
-        "FAKETIME_DONT_FAKE_MONOTONIC=1",
-    )
+    library = wall_clock()
+    if library is None:
+        pytest.skip("no C compiler on this machine (Debian: apt-get install gcc)")
+    return ("env", f"LD_PRELOAD={library}", f"WALL_CLOCK_OFF_S={seconds}")
+
+
+@lru_cache
+def wall_clock() -> str | None:
+    """tests/wall_clock.c, compiled for as long as this process lives."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        return None
+    folder = tempfile.mkdtemp(prefix="qs-wall-clock-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    library = os.path.join(folder, "wall_clock.so")
+    source = Path(__file__).with_name("wall_clock.c")
+    flags = ("-O2", "-fno-builtin", "-shared", "-fPIC", "-o", library)
+    subprocess.run([compiler, *flags, str(source), "-ldl"], check=True)
+    return library
 
 
 @lru_cache

@@ -138,7 +138,8 @@ def test_nothing_of_a_network_is_left(tmp_path: Path) -> None:
         assert os.path.exists(f"/proc/{each[2:]}")
 
 
-NOW = "import time; print(time.monotonic_ns(), time.time_ns())"
+# an absolute sleep first: it must not be confused by where a clock stands
+NOW = "import time; time.sleep(0.01); print(time.monotonic_ns(), time.time_ns())"
 
 
 def read_clocks(*prefix: str) -> tuple[list[int], list[int], list[int]]:
