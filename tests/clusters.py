@@ -5,8 +5,8 @@ Tests ask for the fixture `ray_cluster`:
     from tests.clusters import ray_cluster  # noqa: F401
 
 It lives as long as the session, so a test that kills a node adds another one (`add`), or makes a
-cluster of its own (`started_cluster`). It needs `RAY_TMPDIR` alone to be hidden from others: nothing
-is written to /tmp/ray, and `ray.init()` elsewhere does not find it.
+cluster of its own (`started_cluster`). It needs `RAY_TMPDIR` alone to be hidden from others:
+nothing is written to /tmp/ray, and `ray.init()` elsewhere does not find it.
 """
 
 from __future__ import annotations
