@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
@@ -43,22 +43,31 @@ def run(
     signals are the program's: give `interrupt`. Raises RuntimeError inside a coroutine: await
     `run_async` there.
     """
+    interrupt = options.setdefault("interrupt", asyncio.Event())
+    return blocking("run", lambda: run_async(plan, target, samples, **options), interrupt)
+
+
+def blocking(
+    name: str, start: Callable[[], Coroutine[Any, Any, RunResult]], interrupt: asyncio.Event
+) -> RunResult:
+    """Await what `start` returns on an event loop of its own; signals do what `run` says. Raises
+    RuntimeError, for the function of that name, where a loop runs in this thread.
+    """
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         pass
     else:
         raise RuntimeError(
-            "qs.engine.run blocks, and an event loop runs in this thread: "
-            "await qs.engine.run_async instead"
+            f"qs.engine.{name} blocks, and an event loop runs in this thread: "
+            f"await qs.engine.{name}_async instead"
         )
-    interrupt = options.setdefault("interrupt", asyncio.Event())
     held = open_standard()
     loop = new_loop()
     try:
         with Signals(loop, interrupt):
             try:
-                return loop.run_until_complete(run_async(plan, target, samples, **options))
+                return loop.run_until_complete(start())
             except Interrupted:
                 end_at_once(loop)
                 raise KeyboardInterrupt from None

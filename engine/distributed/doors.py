@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from qs.engine.distributed.nodes import NOTHING_SHIPPED, Nodes
+from qs.engine.distributed.nodes import NOTHING_SHIPPED, Nodes, open_nodes
 from qs.engine.distributed.places import Places, Shipped
 from qs.engine.judging.scenarios import Scenario
 from qs.engine.plan import RunPlan
 from qs.engine.result import RunResult
+from qs.engine.running import blocking
 
 
 def run_on(
-    nodes: int | str | Places | Nodes,
+    nodes: int | str | Places,
     plan: RunPlan | Scenario,
     target: Any,
     samples: Sequence[Any] | None = None,
@@ -22,7 +24,14 @@ def run_on(
     """Run a plan over nodes and return what it measured. Blocks; options and errors are those of
     `run_on_async`. Signals do what they do in `qs.engine.run`.
     """
-    raise NotImplementedError
+    if isinstance(nodes, Nodes):
+        raise TypeError("open nodes are of an event loop: await their `run`, or `run_on_async`")
+    interrupt = options.setdefault("interrupt", asyncio.Event())
+    return blocking(
+        "distributed.run_on",
+        lambda: run_on_async(nodes, plan, target, samples, **options),
+        interrupt,
+    )
 
 
 async def run_on_async(
@@ -33,11 +42,18 @@ async def run_on_async(
     *,
     ray: str | None = None,
     shipped: Shipped = NOTHING_SHIPPED,
+    say: Callable[[str], None] = lambda line: None,
+    interrupt: asyncio.Event | None = None,
     **options: Any,
 ) -> RunResult:
     """Open nodes, run a plan over them, and close them again; open Nodes are used as they are.
 
-    `nodes`, `ray` and `shipped` are those of `open_nodes`, further options those of `Nodes.run`,
-    and so are the errors.
+    `nodes`, `ray`, `shipped` and `say` are those of `open_nodes`, further options those of
+    `Nodes.run`, and so are the errors. Raises NodesError if an interrupt comes before the nodes are
+    open.
     """
-    raise NotImplementedError
+    if isinstance(nodes, Nodes):
+        return await nodes.run(plan, target, samples, interrupt=interrupt, **options)
+    opened = open_nodes(nodes, ray=ray, shipped=shipped, say=say, interrupt=interrupt)
+    async with opened:
+        return await opened.run(plan, target, samples, interrupt=interrupt, **options)

@@ -1,0 +1,106 @@
+"""One node's part in one run, as its driver follows it: what it has told last, and how it ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from qs.engine.clock import MONOTONIC
+from qs.engine.conduct.lead import Snapshot
+from qs.engine.conduct.progress import NodeProgress
+from qs.engine.distributed.node import Node
+from qs.engine.distributed.updates import Update
+from qs.engine.plan import RunPlan
+from qs.engine.record.intervals import IntervalLog
+from qs.engine.result import RunResult
+
+
+@dataclass(eq=False)
+class Follower:
+    """One node with its share. Instants are ns on the driver's clock, unless they are said to be of
+    the node's.
+    """
+
+    node: Node
+    share: RunPlan
+    index: int  # of its share
+    log: IntervalLog  # the intervals that it has told of
+    replaces: Follower | None = None
+    # as of Progress; "starting" before it is heard of, "lost" when it was
+    phase: str = "starting"
+    update: Update | None = None  # the last one
+    heard_ns: int = 0  # when it came
+    snapshot: Snapshot | None = None
+    last_interval: int = -1
+    result: RunResult | None = None
+    lost: str = ""
+    lost_at_ns: int = 0
+    ready: bool = False  # built and warmed up
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more is to come of it."""
+        return self.result is not None or bool(self.lost)
+
+    @property
+    def completed(self) -> int:
+        if self.result is not None:
+            return self.result.completed
+        return 0 if self.update is None else self.update.completed
+
+    @property
+    def failed(self) -> int:
+        if self.result is not None:
+            return self.result.errors
+        return 0 if self.update is None else self.update.failed
+
+    @property
+    def accounted(self) -> int:
+        """How many of its share's requests are answered, failed, or lost in its clients' hands."""
+        known = 0 if self.snapshot is None else self.snapshot.completed
+        failed = 0 if self.snapshot is None else sum(self.snapshot.errors_by_kind.values())
+        return known + failed + (self.share.clients or 0)
+
+    @property
+    def times_replaced(self) -> int:
+        return 0 if self.replaces is None else self.replaces.times_replaced + 1
+
+    @property
+    def answered_s(self) -> float:
+        """When it had its last answer, from the common start."""
+        if self.update is None or not self.update.last_answer_ns:
+            return 0.0
+        return max(self.update.last_answer_ns - self.update.start_ns, 0) / 1e9
+
+    def hear(self, update: Update) -> None:
+        """Take up what it tells. Once it is lost nothing of it counts any more."""
+        if self.over:
+            return
+        self.update, self.heard_ns = update, MONOTONIC.now_ns()
+        if update.snapshot is not None:
+            self.snapshot = update.snapshot
+        if update.intervals:
+            self.log.add((self.index, interval) for interval in update.intervals)
+            newest = max(interval.number for interval in update.intervals)
+            self.last_interval = max(self.last_interval, newest)
+        if update.progress is not None:
+            self.phase = update.progress.phase
+
+    def lose(self, why: str, now_ns: int) -> None:
+        """It is lost: what it had told until its last checkpoint is kept, what it says from now on
+        is not heard.
+        """
+        if not self.over:
+            self.lost, self.lost_at_ns = why, now_ns
+
+    def shown(self, now_ns: int) -> NodeProgress:
+        """How it is doing, for whoever watches."""
+        progress = None if self.update is None else self.update.progress
+        return NodeProgress(
+            self.node.name,
+            "lost" if self.lost else self.phase,
+            self.completed,
+            self.failed,
+            0.0 if progress is None or self.over else progress.now_per_s,
+            None if progress is None else progress.p99_ns,
+            0.0 if self.over else max(now_ns - self.node.link.heard_ns, 0) / 1e9,
+        )

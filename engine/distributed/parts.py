@@ -1,0 +1,89 @@
+"""From what nodes did in one run to its result: a part for each, and the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qs.engine.distributed.follower import Follower
+from qs.engine.distributed.losing import Ended
+from qs.engine.distributed.node import Node
+from qs.engine.distributed.shares import words_of
+from qs.engine.plan import RunPlan
+from qs.engine.result import ClockReading, NodePart, RunResult
+from qs.engine.statistics.estimate import Confidence
+
+
+def part_of(follower: Follower, plan: RunPlan, start_ns: int | None) -> NodePart:
+    """What one node did, but for its result. `start_ns` is the common start; None: there was
+    none.
+    """
+    node, update, snapshot = follower.node, follower.update, follower.snapshot
+    skew_ns = lost_at_s = kept_until_s = None
+    if start_ns is not None:
+        if update is not None and update.began_ns:
+            skew_ns = node.link.clock.to_driver(update.began_ns) - start_ns
+        if follower.lost:
+            lost_at_s = (follower.lost_at_ns - start_ns) / 1e9
+            if snapshot is not None:
+                kept_until_s = (snapshot.now_ns - snapshot.start_ns) / 1e9
+    return NodePart(
+        name=node.name,
+        address=node.placed.address,
+        share=words_of(follower.share, plan),
+        result=follower.result,
+        clock=reading_of(node, start_ns),
+        start_skew_ns=skew_ns,
+        lost=follower.lost,
+        lost_at_s=lost_at_s,
+        kept_until_s=kept_until_s,
+        replaces="" if follower.replaces is None else follower.replaces.node.name,
+        facts=node.link.facts,
+    )
+
+
+def reading_of(node: Node, at_ns: int | None) -> ClockReading | None:
+    clock = node.link.clock
+    if not clock.round_trips:
+        return None
+    return clock.reading(node.link.heard_ns if at_ns is None else at_ns)
+
+
+def without_share(node: Node) -> NodePart:
+    """A node that was lost before the run, which went over the others."""
+    return NodePart(node.name, node.placed.address, "none", lost=node.lost)
+
+
+def in_order(nodes: Sequence[Node], followers: Sequence[Follower]) -> list[Follower | Node]:
+    """By node, each followed by those that took over its share; a node that had none as itself."""
+    found: list[Follower | Node] = []
+    firsts = {each.node: each for each in followers if each.replaces is None}
+    heirs = {each.replaces: each for each in followers if each.replaces is not None}
+    for node in nodes:
+        follower = firsts.get(node)
+        if follower is None:
+            found.append(node)
+        while follower is not None:
+            found.append(follower)
+            follower = heirs.get(follower)
+    return found
+
+
+def whole_result(
+    plan: RunPlan,
+    nodes: Sequence[Node],
+    followers: Sequence[Follower],
+    *,
+    start_ns: int | None,
+    started_at: float,
+    ended: Ended | None,
+    stable: Confidence | None,
+) -> RunResult:
+    """The result of the whole, judged, with a part for each node."""
+    from qs.engine.distributed.merging import merged_result
+
+    found = in_order(nodes, followers)
+    parts = [
+        part_of(each, plan, start_ns) if isinstance(each, Follower) else without_share(each)
+        for each in found
+    ]
+    return merged_result(plan, parts)
