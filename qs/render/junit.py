@@ -8,12 +8,15 @@ import re
 from collections.abc import Sequence
 from xml.etree import ElementTree as xml
 
+from qs.render.nodes import side_table, sides_of
+from qs.result.cases import NamedCase
 from qs.result.columns import columns
 from qs.result.gate import GateEntry, GateOutcome, overall
 from qs.result.story import Story
 
 SHOWN = columns("items_per_s", "p99_ms")
 MEASURED = columns("ttft_p99_ms", "itl_p99_ms", "tpot_p99_ms", "output_tokens_per_s", "good_per_s")
+MOST_NODES = 50  # of a case
 _NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -33,10 +36,20 @@ def junit(story: Story) -> bytes:
         known = [(column.heading, column.of(row)) for column in MEASURED]
         figures += [f"{heading} {value}" for heading, value in known if value is not None]
         xml.SubElement(case, "system-out").text = xml_text(
-            "\n".join([*figures, row.standing, *map(str, row.doubts)])
+            "\n".join([*figures, row.standing, *map(str, row.doubts), *_nodes(each)])
         )
     add_gates(suite, place, result.gates)
     return document(suite)
+
+
+def _nodes(case: NamedCase) -> list[str]:
+    """A line for each node, those that stand out most where there are many."""
+    return [
+        "; ".join(f"{name} {text}" for name, text in zip(found.headings, line))
+        for side in sides_of([case], MOST_NODES)
+        for found in [side_table(side)]
+        for line in found.lines
+    ]
 
 
 def document(suite: xml.Element) -> bytes:

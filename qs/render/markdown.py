@@ -10,6 +10,7 @@ from qs.base.visible import one_line
 from qs.base.words import half_width, number
 from qs.render.answers import answers_line
 from qs.render.html.page import scores
+from qs.render.nodes import side_table, sides_of
 from qs.render.performance import columns_of
 from qs.render.tiles import tiles_of
 from qs.result.gate import GateEntry
@@ -19,6 +20,7 @@ from qs.result.story import Story
 from qs.result.sweep import SweepEntry
 from qs.result.tokens_words import brief_table, measures_table, server_times_table
 
+MOST_NODES, MOST_SIDES = 12, 3  # nodes of all cases; cases
 MARKS = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_{}[]<>#|!&~$"})
 
 
@@ -48,6 +50,11 @@ def markdown(story: Story) -> str:
         brief = brief_table(story.cases)
         if brief:
             said += ["", *table(brief.headings, brief.lines)]
+        for side in sides_of(story.cases, MOST_NODES)[:MOST_SIDES]:
+            found = side_table(side)
+            said += ["", f"{escaped(side.case)}: {escaped(side.caption)}.", ""]
+            said += table(found.headings, found.lines)
+            said += ["", f"{escaped(side.left_out)}."] if side.left_out else []
     if story.result.gates:
         said += ["", *gate_lines(story.result.gates)]
     if story.answers:

@@ -14,6 +14,7 @@ from qs.render.html.curves import charts_of
 from qs.render.html.look import LIGHT
 from qs.render.html.page import scores
 from qs.render.html.rendering import short
+from qs.render.nodes import side_table, sides_of
 from qs.render.performance import columns_of
 from qs.render.tiles import Tile, tiles_of
 from qs.result.server_words import Table as Words
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from fpdf import FPDF
 
 CHART_WIDTH, CHART_HEIGHT = 640, 260
+MOST_NODES, MOST_SIDES = 24, 3  # nodes of all cases; cases
 MOST = 500  # characters of a text
 HEADING = 12  # mm that a heading takes
 INK = (28, 34, 48)
@@ -45,6 +47,9 @@ TITLES = {
     "power": "Power",
     "server": "Server beside client",
     "metrics": "The server's metrics",
+    "nodes": "Node by node",
+    "nodes-time": "Node by node, over time",
+    "nodes-clock": "How far apart the nodes began",
 }
 
 
@@ -82,6 +87,10 @@ def pdf(story: Story) -> bytes:
             _line(made, f"All: {story.shared}", 9)
         _table(made, story)
         _words(made, brief_table(story.cases))
+        for side in [] if story.result.sweep else sides_of(story.cases, MOST_NODES)[:MOST_SIDES]:
+            _line(made, f"{side.case}: {side.caption}", 9)
+            _words(made, side_table(side))
+            _line(made, side.left_out, 9)
     for name, spec in charts_of(story).items():
         spec.pop("thinned", None)
         _picture(made, TITLES.get(name, name.capitalize()), picture_of(spec))

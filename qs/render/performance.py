@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from qs.base.words import NOTHING, completed, half_width, number, span
+from qs.base.words import MOST, NOTHING, completed, half_width, number, span
 from qs.result.columns import columns
 from qs.result.row import Row
 from qs.result.story import NamedCase
@@ -170,7 +170,7 @@ def alike(values: Sequence[Value]) -> list[str]:
     (['40.4', '186.0', 'n/a'], ['0.040', '21.500'], ['3,185', '102,043'])
     """
     sizes = [abs(value) for value in values if value and math.isfinite(value)]
-    if not sizes:
+    if not sizes or max(sizes) >= MOST:
         return [number(value) for value in values]
     decimals = max(min(DIGITS - _whole(min(sizes)), MOST_DIGITS - _whole(max(sizes))), 0)
     return [

@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from qs.base.console import console, open_table
+from qs.base.visible import one_line
 from qs.base.words import moment, number, signed_percent, span
 from qs.render.answers import answers_line
+from qs.render.nodes import Side, sides_of
 from qs.render.performance import Shown, columns_of
 from qs.render.sweep import WIDE, limit_table, sweep_lines, sweep_table
 from qs.render.tiles import Tile, tiles_of
 from qs.result.gate import GateEntry
+from qs.result.nodes_words import NODES
 from qs.result.power import POWER, USE
 from qs.result.result import GraphCompile, Kind, Status
 from qs.result.row import Row
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 STYLES = {"good": "green", "doubtful": "yellow", "bad": "red"}
 LOG_WIDTH = 160
 MOST_OPERATORS = 10
+MOST_NODES, MOST_SIDES, STATE = 12, 3, 60  # nodes of all cases; cases; characters
 MOST_LISTED = 6  # batch sizes with a line each
 # Facts on what a call was.
 FED = ("batch", "a call is fed")
@@ -71,6 +75,10 @@ def print_story(
         brief = brief_table(story.cases)
         if brief:
             out.print(plain_table(brief))
+        for side in sides_of(story.cases, MOST_NODES)[:MOST_SIDES]:
+            out.print(nodes_table(side, out.width))
+            if side.left_out:
+                say(side.left_out)
         if any(case.row.disturbed for case in story.cases):
             say("±: half of the 95 % interval; ?: another run may differ by more")
     for line in doubts(story, told):
@@ -126,6 +134,22 @@ def table(story: Story, width: int = LOG_WIDTH) -> Table:
     for at, case in enumerate(story.cases):
         cells = [first[at + 1], *(each.texts[at] for each in shown)]
         made.add_row(*map(Text, cells), Text(last[at + 1], STYLES[case.row.tone]))
+    return made
+
+
+def nodes_table(side: Side, width: int = LOG_WIDTH) -> Table:
+    """The nodes of a case, a line each."""
+    from rich.text import Text
+
+    first = ["node", *(one_line(node.entry.name, STATE) for node in side.nodes)]
+    last = ["state", *(one_line(node.state, STATE) for node in side.nodes)]
+    shown = _fitting(side.columns, width - max(map(len, first)) - max(map(len, last)) - 4)
+    made = open_table(f"{side.case}: {side.caption}")
+    for heading in (first[0], *(each.heading for each in shown), last[0]):
+        made.add_column(heading, justify="right", no_wrap=True)
+    for at, node in enumerate(side.nodes):
+        cells = [first[at + 1], *(each.texts[at] for each in shown)]
+        made.add_row(*map(Text, cells), Text(last[at + 1], STYLES[node.tone]))
     return made
 
 
@@ -194,7 +218,7 @@ def lines(story: Story) -> list[str]:
     said += [f"{name}: {text}" for name, text in story.facts if name in FED]
     if result.samples:
         said.append(f"samples: {samples(result.samples)}")
-    said += [f"{name}: {text}" for name, text in story.facts if name in TOKENS]
+    said += [f"{name}: {text}" for name, text in story.facts if name in (NODES, *TOKENS)]
     said += [f"{name}: {text}" for name, text in story.facts if name in SERVED]
     note = (result.model_source or {}).get("note")
     if note:

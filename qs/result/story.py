@@ -18,6 +18,7 @@ from qs.result.beside import place_of
 from qs.result.cases import NamedCase, named, shared_by
 from qs.result.headline import performance
 from qs.result.machine import machine_doubts, machine_words
+from qs.result.nodes_words import nodes_facts
 from qs.result.power import power_facts
 from qs.result.remarks import Remark, doubts_of, reasons_of
 from qs.result.result import Accuracy, Result
@@ -222,6 +223,7 @@ def _facts(result: Result, cases: Sequence[NamedCase]) -> Iterable[tuple[str, st
     checked = verified(result.performance)
     if checked:
         yield VERIFIED, checked
+    yield from nodes_facts(cases) if result.sweep is None else nodes_facts(cases[:1])
     yield from power_facts(result.performance)
     yield from server_facts(result.served, cases)
     yield from token_facts(cases) if result.sweep is None else ()
@@ -304,7 +306,11 @@ def _files(result: Result, folder: Path | None) -> Iterable[str]:
     named = dict.fromkeys(
         name
         for row in result.performance
-        for name in (*([row.histogram] if row.histogram else []), *row.measure_logs)
+        for name in (
+            *([row.histogram] if row.histogram else []),
+            *row.measure_logs,
+            *(node.log for node in row.nodes if node.log),
+        )
     )
     logs = [name for name in islice(named, _LOGS) if place_of(folder, name)]
     return dict.fromkeys([*beside, *logs])

@@ -9,7 +9,16 @@ from qs.base.errors import UserError
 from qs.base.scenarios import CONCURRENCY
 from qs.base.words import number
 from qs.limit import parse_goals
-from qs.render.html import by_setting, charts, llm_charts, llm_points, over_time, sweep_charts
+from qs.render.html import (
+    by_setting,
+    charts,
+    llm_charts,
+    llm_points,
+    nodes_chart,
+    nodes_over_time,
+    over_time,
+    sweep_charts,
+)
 from qs.render.html.percentiles import percentile_points
 from qs.render.html.power_chart import power_chart, power_points
 from qs.render.html.server_chart import metric_chart, metric_points, server_chart, server_points
@@ -46,6 +55,7 @@ def charts_of(story: Story) -> dict[str, charts.Spec]:
             series, names, over_time.warm_ups(shown), over_time.bounds(shown)
         )
         found["series"] = drawn | {"thinned": thinned}
+    found |= {} if sweep else _of_nodes(story.cases)
     found |= _of_models(story, measured)
     drawn_w = power_points(measured)
     if drawn_w:
@@ -74,6 +84,20 @@ def charts_of(story: Story) -> dict[str, charts.Spec]:
             *(("users", " users") if limit.over == CONCURRENCY else ()),
         )
     return found
+
+
+def _of_nodes(cases: Sequence[NamedCase]) -> dict[str, charts.Spec]:
+    """The charts of cases that ran on several machines, those that came to nothing among them."""
+    spread = [case for case in cases if len(case.row.nodes) > 1]
+    if not spread:
+        return {}
+    points = nodes_chart.node_points(spread)
+    found = {"nodes": nodes_chart.nodes_chart(points)}
+    series = nodes_over_time.series_points(spread)
+    if series:
+        found["nodes-time"] = nodes_over_time.series_chart(series, nodes_over_time.losses(spread))
+    clocks = nodes_chart.clock_chart(points)
+    return found if clocks is None else found | {"nodes-clock": clocks}
 
 
 def _of_models(story: Story, measured: Sequence[NamedCase]) -> dict[str, charts.Spec]:

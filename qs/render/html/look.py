@@ -34,12 +34,13 @@ def _look(ink: str, line: str, good: str, doubt: str, bad: str, cases: list[str]
         "rect": {"color": ink},
         "range": {"category": cases, "verdicts": [good, doubt, bad]},
         "style": {
-            "good": {"fill": good, "stroke": good},
-            "doubt": {"fill": doubt, "stroke": doubt},
-            "bad": {"fill": bad, "stroke": bad},
+            # A mark takes a `color` before what its style strokes or fills it with.
+            "good": {"color": good, "fill": good, "stroke": good},
+            "doubt": {"color": doubt, "fill": doubt, "stroke": doubt},
+            "bad": {"color": bad, "fill": bad, "stroke": bad},
             "guide": guide,
-            "bound": {"stroke": bad, "strokeWidth": 1.5, "strokeDash": [6, 3]},
-            "bound-name": {"fill": bad, "fontWeight": "bold"},
+            "bound": {"color": bad, "stroke": bad, "strokeWidth": 1.5, "strokeDash": [6, 3]},
+            "bound-name": {"color": bad, "fill": bad, "fontWeight": "bold"},
             "difference": {"fill": bad, "stroke": bad},
         },
     }

@@ -15,10 +15,12 @@ from qs.render.html import by_setting, over_time
 from qs.render.html.curves import charts_of
 from qs.render.html.distributions import distribution_charts
 from qs.render.html.rendering import render
+from qs.render.nodes import Side, machines_table, sides_of
 from qs.render.performance import Shown, columns_of
 from qs.render.tiles import tiles_of
 from qs.result.beside import content_of
 from qs.result.llm_server_words import states_table, times_table
+from qs.result.node_facts import unlike_words
 from qs.result.power import why_not
 from qs.result.row import Row
 from qs.result.server_words import (
@@ -37,6 +39,7 @@ from qs.result.tokens_words import measures_table, server_times_table
 PNG = b"\x89PNG\r\n\x1a\n"
 PICTURE_BYTES = 600_000  # a larger picture stays beside the page
 MOST_READINGS, MOST_UNREAD = 500, 20
+MOST_NODES, NODES_OPEN = 100, 16  # of all cases together; more are folded away
 DOUBTS_SHOWN = 6  # the rest is folded away
 
 
@@ -110,6 +113,22 @@ class ModelTables:
         return any(bool(getattr(self, each.name)) for each in fields(self))
 
 
+@dataclass(frozen=True)
+class NodeTables:
+    """What a page has of the nodes of one case, beside its charts."""
+
+    open: Side
+    whole: Side | None  # None: all of them are in `open`
+    machines: Table
+
+    @classmethod
+    def of(cls, cases: Sequence[NamedCase]) -> list[NodeTables]:
+        return [
+            cls(first, None if whole == first else whole, machines_table(whole))
+            for first, whole in zip(sides_of(cases, NODES_OPEN), sides_of(cases, MOST_NODES))
+        ]
+
+
 def result_page(story: Story, live: Live | None = None) -> bytes:
     """The page, with charts of what lies in the story's folder."""
     drawn = charts_of(story)
@@ -141,6 +160,8 @@ def result_page(story: Story, live: Live | None = None) -> bytes:
         readings=readings(story.cases),
         served_tables=ServedTables.of(story.cases),
         model_tables=ModelTables.of(story.cases),
+        sides=[] if story.result.sweep else NodeTables.of(story.cases),
+        unlike=machines_unlike(story.cases)[:MOST_UNREAD],
         unread=why_not([case.row for case in story.cases])[:MOST_UNREAD],
         most=DOUBTS_SHOWN,
         live=live,
@@ -168,6 +189,12 @@ def readings(cases: Sequence[NamedCase]) -> list[tuple[str, ReadingEntry]]:
         for each in case.row.telemetry.readings
     ]
     return found[:MOST_READINGS]
+
+
+def machines_unlike(cases: Sequence[NamedCase]) -> list[str]:
+    """In what the machines of the first case that had several differ."""
+    nodes = next((case.row.nodes for case in cases if case.row.nodes), [])
+    return list(unlike_words({each.name: each.facts for each in nodes}))
 
 
 def picture(path: Path | None) -> str | None:

@@ -8,7 +8,8 @@
   // the whole chart small.
   const configured = (spec, width) => {
     const look = dark.matches ? looks.dark : looks.light;
-    const names = (spec.data?.values ?? []).map((each) => each.case ?? each.figure ?? "");
+    const names = (spec.data?.values ?? [])
+      .map((each) => each.node ?? each.case ?? each.figure ?? "");
     const longest = names.reduce((most, name) => Math.max(most, name.length), 4);
     const columns = Math.max(1, Math.floor(width / (longest * 7 + 40)));
     return { ...look, legend: { ...look.legend, columns, labelLimit: Math.max(width - 60, 80) } };
