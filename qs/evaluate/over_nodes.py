@@ -22,9 +22,6 @@ from qs.evaluate.journal import Journal
 from qs.evaluate.prepare import Prepared
 from qs.models.resolving import SOURCES
 from qs.nodes.shipping import Needed
-from qs.settings.case import cases_of
-from qs.settings.run_plan import plan_of
-from qs.settings.settings import Settings
 
 if TYPE_CHECKING:
     from qs.nodes.fleet import Fleet
@@ -145,16 +142,6 @@ def _warn_of_address(fleet: Fleet, told: Mapping[str, Any], journal: Journal) ->
             "nodes_loopback",
             "name the server by an address that all nodes reach",
         )
-
-
-def check_plans_over(settings: Settings, nodes: int) -> None:
-    """UserError for cases that cannot be split over so many nodes, with every reason."""
-    from qs.engine.distributed import faults_over
-
-    found = [faults_over(plan_of(case, settings), nodes) for case in cases_of(settings)]
-    faults = [fault for each in found for fault in each]
-    if faults:
-        raise UserError("--nodes: " + "; ".join(dict.fromkeys(faults)))
 
 
 def check_driven(driven: bool) -> None:

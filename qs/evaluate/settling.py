@@ -26,7 +26,7 @@ from qs.evaluate.backend import Backend, QsMode, brought_up
 from qs.evaluate.doing import silently
 from qs.evaluate.journal import Journal
 from qs.evaluate.obtaining import Compiled, obtain
-from qs.evaluate.over_nodes import check_driven, check_plans_over, fleet_in
+from qs.evaluate.over_nodes import check_driven, fleet_in
 from qs.evaluate.prepare import Prepared
 from qs.evaluate.served_model import Served, served_in
 from qs.evaluate.testbed import Testbed
@@ -99,9 +99,6 @@ async def set_up(
     mode = await backend.qs_mode()
     config = checked(mode, prepared.hardware)
     best, fleet = opened.compiled.best_batch_sizes, opened.fleet
-    if fleet is not None:
-        request = with_totals(request, fleet.count)
-        prepared = replace(prepared, request=request)
     nodes = None if fleet is None else fleet.count
     settings = settled(prepared, config, best, nodes)
     journal.record.values = settings.report()
@@ -168,8 +165,6 @@ def settled(
     """
     settings = _settled(prepared, prepared.request, config, best, nodes)
     check_plans(settings, machine.usable_cpus(), prepared.request.in_process)
-    if nodes is not None:
-        check_plans_over(settings, nodes)
     return settings
 
 
@@ -181,6 +176,8 @@ def _settled(
     nodes: int | None,
 ) -> Settings:
     cpus = machine.usable_cpus()
+    if nodes is not None:
+        request = with_totals(request, nodes)
     settings = settle(request, prepared.workload, config, best, cpus)
     return settings if nodes is None else over(settings, nodes, cpus)
 

@@ -17,7 +17,7 @@ from typing import Any
 from qs.base.errors import UserError
 from qs.base.scratch import scratch
 from qs.base.words import counted, data_size
-from qs.engine import Factory, HostError, RunPlan, RunResult
+from qs.engine import Factory, HostError, PlanError, RunPlan, RunResult
 from qs.engine.distributed import Nodes, NodesError, NodesTarget, Shipped, open_nodes
 from qs.nodes.goods import File, Goods
 from qs.nodes.shipping import Needed, goods_of, stage
@@ -320,7 +320,7 @@ def _refusals() -> Iterator[None]:
     """Nodes that cannot be had, and what their code refuses, are the user's to correct."""
     try:
         yield
-    except NodesError as error:
+    except (NodesError, PlanError) as error:
         raise UserError(str(error)) from None
     except HostError as error:
         if error.is_a(UserError):

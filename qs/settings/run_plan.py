@@ -106,11 +106,21 @@ def check_plans(settings: Settings, cpus: Sequence[int], in_process: bool = Fals
     faults = [*_pool_faults(settings, in_process), *_affinity_faults(settings, cpus)]
     for case in [] if faults else cases_of(settings):
         try:
-            faults += plan_of(case, settings).faults()
+            plan = plan_of(case, settings)
+            faults += plan.faults() or _faults_over(plan, settings.nodes.value)
         except PlanError as error:
             faults += error.faults
     if faults:
         raise UserError("; ".join(dict.fromkeys(faults)))
+
+
+def _faults_over(plan: RunPlan, nodes: int) -> list[str]:
+    """Why it cannot be split over so many nodes."""
+    if nodes == 1:
+        return []
+    from qs.engine.distributed import faults_over
+
+    return faults_over(plan, nodes)
 
 
 def _pool(case: Case, settings: Settings) -> Pool:

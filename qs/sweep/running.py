@@ -86,7 +86,7 @@ class _Sweep:
         self._testbed = testbed
         self._journal = testbed.journal
         self._state = state
-        self._cpus = len(usable_cpus())
+        self._cpus = len(usable_cpus()) * testbed.settings.nodes.value
         self._table = Table(combinations, state.rows, testbed.journal.folder.path)
         self._rounds: list[SweepRound] = []
         self._more: dict[Combination, list[str]] = {}
