@@ -68,6 +68,8 @@ class Nodes:
         self._asked: list[Ask] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._leading: Leading | None = None
+        # Awaited, with what calls its object, for a node that takes the place of a lost one.
+        self.joining: Callable[[Callable[..., Awaitable[Any]]], Awaitable[None]] | None = None
 
     async def __aenter__(self) -> Nodes:
         """Raises NodesError, also where an interrupt comes first."""
@@ -154,20 +156,22 @@ class Nodes:
         *,
         each: Callable[[int], dict[str, Any]] | None = None,
         on_loss: str = "stop",
+        again: bool = True,
         **kwargs: Any,
     ) -> list[Any]:
         """Call a method of each node's object at the same time, and return their answers by number
         (None of a lost node); `each` gives further arguments by number. Arguments are pickled,
         answers are plain data. Faults are as those of `build`.
 
-        A node that takes the place of a lost one in a run is asked the same before.
+        A node that takes the place of a lost one in a run is asked the same before, unless `again`
+        is false.
         """
 
         def ask(node: Node, number: int) -> Awaitable[Any]:
             more = {} if each is None else each(number)
             return node.link.call(method, deadline_s, **kwargs, **more)
 
-        return await self._ask(ask, on_loss)
+        return await self._ask(ask, on_loss, again)
 
     async def run(
         self,
@@ -229,9 +233,10 @@ class Nodes:
         await self._places.start(node.placed, self._links.where_of(node.number))
         return await self._links.connected(node.number, CONNECT_S)
 
-    async def _ask(self, ask: Ask, on_loss: str) -> list[Any]:
-        """Ask all nodes that live; remembered for those that join later."""
-        self._asked.append(ask)
+    async def _ask(self, ask: Ask, on_loss: str, again: bool = True) -> list[Any]:
+        """Ask all nodes that live; remembered for those that join later, if it is `again`."""
+        if again:
+            self._asked.append(ask)
         living = [(number, node) for number, node in enumerate(self._members) if not node.lost]
         if not living:
             raise NodesError("no node is left: " + _words(self._members))
@@ -264,6 +269,8 @@ class Nodes:
             await self._join(node)
             for ask in self._asked:
                 await ask(node, number)
+            if self.joining is not None:
+                await self.joining(node.link.call)
         except BaseException:
             node.give_up("it could not take another's place")
             await self._places.end(node.number)

@@ -7,7 +7,7 @@ What a case's result means is qs.evaluate's part.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -97,6 +97,8 @@ class Fleet:
         self._nodes, self._asked, self._needed, self._say = nodes, asked, needed, say
         self._told: Mapping[str, Any] | None = None
         self._goods: Goods | None = None
+        self._batch_size: int | None = None
+        nodes.joining = self._join
         # by name: versions, environment and notes of each node
         self.about: dict[str, dict[str, Any]] = {}
 
@@ -144,6 +146,7 @@ class Fleet:
         """Load a batch size on every node at once. Raises what a process of this machine raises,
         named after its node.
         """
+        self._batch_size = batch_size
         with _refusals():
             answers = self._by_name(await self._call("load", CHECK_S, batch_size=batch_size))
         found = {name: answer for name, answer in answers.items() if FAILED not in answer}
@@ -172,14 +175,10 @@ class Fleet:
         """Run a case over all nodes. `verify`: which answers the workers keep, without a folder;
         `options` are those of Nodes.run.
         """
-        assert self._goods is not None and self._told is not None
-        told, goods = self._told, self._goods
 
         def of(number: int, share: RunPlan) -> dict[str, Any]:
             return {
                 "drive": drive_of(case, share, samples),
-                "goods": goods,
-                "told": told,
                 "own_processes": case.own_processes,
                 "verify": verify,
             }
@@ -236,6 +235,23 @@ class Fleet:
             if logs.get(part.name):
                 part.log = "\n".join(filter(None, [part.log, logs[part.name][-4000:]]))
 
+    async def _join(self, call: Callable[..., Awaitable[Any]]) -> None:
+        """Have a node that takes another's place in a run be as that one was."""
+        goods = self._goods
+        assert goods is not None
+        answer = await call("look", LOOK_S, goods=goods)
+        files = goods.files
+        for sha256 in answer["lacking"]:
+            with _reading(files[str(sha256)]) as pieces:
+                for piece, last in pieces:
+                    await call("take", PIECE_S, sha256=sha256, piece=piece, last=last)
+        await call("set_up", SET_UP_S, goods=goods, told=dict(self._told or {}))
+        if self._batch_size is not None:
+            fault = failed(await call("load", CHECK_S, batch_size=self._batch_size), "")
+            if fault is not None:
+                raise fault
+        await call("begin_case", WORD_S)
+
     async def _bring(self, goods: Goods) -> None:
         """Have every node look for what it needs, and send what it lacks."""
         answers = await self._call("look", LOOK_S, goods=goods)
@@ -281,7 +297,7 @@ class Fleet:
 
     async def _call(self, method: str, deadline_s: float, **how: Any) -> list[Any]:
         on_loss = _setting_up(self._asked)
-        return await self._nodes.call(method, deadline_s, on_loss=on_loss, **how)
+        return await self._nodes.call(method, deadline_s, on_loss=on_loss, again=False, **how)
 
     def _by_name(self, answers: Sequence[Any]) -> dict[str, Any]:
         """Answers of the nodes that are there."""

@@ -147,21 +147,10 @@ class BackendPlace:
     async def target(
         self,
         drive: Mapping[str, Any],
-        goods: Goods,
-        told: Mapping[str, Any],
         own_processes: bool = False,
         verify: Mapping[str, Any] | None = None,
     ) -> HostTarget:
-        """What the engine drives here. A node that takes over in the midst of a run is set up
-        first: it has to have, or to get from a source, all that is needed.
-        """
-        if self._goods is None:
-            await self.look(goods)
-            await self.set_up(goods, told)
-            await self._service.call("load", self._load_s, batch_size=_to_load(drive))
-        if self._case is None:
-            self._case = self._folder / CASE
-            await asyncio.to_thread(_emptied, self._case)
+        """What the engine drives here."""
         folder = str(self._case)
         host = await self._service.ready()
         more = {} if verify is None else {"verify": {**verify, "folder": folder}}
@@ -262,10 +251,6 @@ class BackendPlace:
     def _say(self, text: str) -> None:
         with (self._folder / LOG).open("a") as log:
             log.write(f"[qs] {text}\n")
-
-
-def _to_load(drive: Mapping[str, Any]) -> int:
-    return int(drive["batch_size"]) * int(drive.get("shared_by") or 1)
 
 
 def _emptied(folder: Path) -> None:

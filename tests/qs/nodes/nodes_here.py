@@ -24,6 +24,7 @@ class NodesHere:
         self.places: list[Any] = []
         self.calls: list[str] = []
         self._shipped = shipped
+        self.joining: Any = None
 
     async def __aenter__(self) -> NodesHere:
         return self
@@ -46,7 +47,14 @@ class NodesHere:
             await each.__aenter__()
 
     async def call(
-        self, method: str, deadline_s: float, *, each: Any = None, on_loss: str = "stop", **kw: Any
+        self,
+        method: str,
+        deadline_s: float,
+        *,
+        each: Any = None,
+        on_loss: str = "stop",
+        again: bool = True,
+        **kw: Any,
     ) -> list[Any]:
         self.calls.append(method)
 
