@@ -34,8 +34,8 @@ def machine_id() -> str:
 class NodeProcess:
     """A node process that is told `line`. Raises OSError if it cannot be started.
 
-    What it prints goes to a file without a name. `modules` are folders of packages that it can
-    import besides ours.
+    What it prints goes to a file without a name. `path` are folders that it imports from before
+    all others: ours first (`import_path`).
     """
 
     def __init__(
@@ -44,15 +44,13 @@ class NodeProcess:
         *,
         environment: Mapping[str, str],
         prefix: Sequence[str] = (),
-        modules: Sequence[Path] = (),
+        path: Sequence[str] = (),
         folder: Path | None = None,
     ):
         self._mark = uuid.uuid4().hex
         self._log = tempfile.TemporaryFile(prefix="node-")  # noqa: SIM115
         handle = above_standard(os.dup(self._log.fileno()))
-        path = [str(_ours()), *(str(module.parent) for module in modules)]
-        if environment.get("PYTHONPATH"):
-            path.append(environment["PYTHONPATH"])
+        searched = [*path, *filter(None, [environment.get("PYTHONPATH")])]
         try:
             self._process = subprocess.Popen(
                 [*prefix, sys.executable, "-u", "-X", "faulthandler", "-m", _PROGRAM],
@@ -60,7 +58,7 @@ class NodeProcess:
                 stdout=handle,
                 stderr=handle,
                 cwd=folder,
-                env={**environment, "PYTHONPATH": os.pathsep.join(path), MARK: self._mark},
+                env={**environment, "PYTHONPATH": os.pathsep.join(searched), MARK: self._mark},
                 start_new_session=True,
             )
         except BaseException:
@@ -143,8 +141,9 @@ class NodeProcess:
         end_marked(self._mark, MARK)
 
 
-def _ours() -> Path:
-    """The folder that package qs lies in."""
+def import_path(modules: Sequence[Path] = ()) -> list[str]:
+    """The folder that our package lies in, and those that folders of other packages lie in."""
     spec = find_spec("qs")
     assert spec is not None and spec.submodule_search_locations is not None
-    return Path(next(iter(spec.submodule_search_locations))).absolute().parent
+    ours = Path(next(iter(spec.submodule_search_locations))).absolute()
+    return [str(each.parent) for each in (ours, *modules)]

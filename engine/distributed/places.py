@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from qs.engine.distributed.errors import NodesError
-from qs.engine.distributed.node_process import NodeProcess, machine_id
+from qs.engine.distributed.node_process import NodeProcess, import_path, machine_id
 
 
 @dataclass(frozen=True)
@@ -114,14 +114,14 @@ class ProcessPlaces:
     def __init__(
         self,
         count: int,
-        shipped: Shipped = Shipped(),
+        shipped: Shipped | None = None,
         prefixes: Sequence[Sequence[str]] = (),
         environments: Sequence[Mapping[str, str]] = (),
         address: str = "127.0.0.1",
     ):
         self.address = address
         self._count = count
-        self._shipped = shipped
+        self._shipped = shipped or Shipped()
         self._prefixes = prefixes
         self._environments = environments
         self._next = count
@@ -144,7 +144,7 @@ class ProcessPlaces:
                     **self._shipped.variables,
                     **(self._environments[like] if like < len(self._environments) else {}),
                 },
-                modules=self._shipped.modules,
+                path=import_path(self._shipped.modules),
                 folder=self._shipped.folder,
             )
         except OSError as fault:
