@@ -37,10 +37,8 @@ MOST_KEPT = 512
 SLOT_NS = 125_000_000
 # One line is fitted to so many at most.
 _LINE = 64
-# So few do not tell a drift from a jump.
-_LEAST_LINE = 4
-# A moment is told by the best of so many before it, and of so many after.
-_NEAREST = 8
+# The narrowest of so many before a round trip, and of so many after, tell of its time.
+_NEAREST = 16
 _LARGEST = 1 << 62
 
 
@@ -57,6 +55,7 @@ class Clock:
 
     def __init__(self) -> None:
         self._kept: dict[int, RoundTrip] = {}  # by number of the slot
+        self._edges: list[RoundTrip] = []  # the first and the last
         self._slot_ns = SLOT_NS
         self._fit: _Fit | None = None  # of those that are kept
         self.round_trips = 0
@@ -71,6 +70,9 @@ class Clock:
         if not self.round_trips or took_ns < self.least_round_trip_ns:
             self.least_round_trip_ns = took_ns
         self.round_trips += 1
+        edges = sorted([*self._edges, trip])
+        self._edges = [edges[0], edges[-1]]
+        self._fit = None
         self._keep(trip)
         while len(self._kept) > MOST_KEPT:
             self._slot_ns *= 2
@@ -83,7 +85,6 @@ class Clock:
         best = self._kept.get(slot)
         if best is None or trip.back_ns - trip.sent_ns < best.back_ns - best.sent_ns:
             self._kept[slot] = trip
-            self._fit = None
 
     def reading(self, at_ns: int) -> ClockReading:
         """How it stands at an instant of the driver's clock, and how well that is known from there
@@ -119,7 +120,7 @@ class Clock:
         if self._fit is None:
             if not self._kept:
                 raise ValueError("no round trip has been made yet")
-            self._fit = _Fit([self._kept[slot] for slot in sorted(self._kept)])
+            self._fit = _Fit(sorted({*self._kept.values(), *self._edges}))
         return self._fit
 
 
@@ -134,41 +135,44 @@ class _Fit:
         self._sent = np.array([each.sent_ns - self._from_ns for each in trips], np.float64)
         self._back = np.array([each.back_ns - self._from_ns for each in trips], np.float64)
         there = [each.there_ns - self.base_ns for each in trips]
-        self._high = np.array([at - each.sent_ns for at, each in zip(there, trips)], np.float64)
-        self._low = np.array([at - each.back_ns for at, each in zip(there, trips)], np.float64)
+        # A clock is read to the nanosecond below.
+        self._high = np.array([at + 1 - each.sent_ns for at, each in zip(there, trips)], np.float64)
+        self._low = np.array([at - 1 - each.back_ns for at, each in zip(there, trips)], np.float64)
+        self._over = np.maximum.accumulate(self._back)
+        self._middle = (self._sent + self._back) / 2
         self._slowest, self._fastest = self._rates()
+        lows, highs = zip(self._best(-1), self._best(1))
+        self._least, self._most = np.minimum(*lows), np.maximum(*highs)
 
     def _rates(self) -> tuple[np.ndarray, np.ndarray]:
-        """How fast the offset may change about each round trip: from, to."""
+        """How fast the offset may change about each round trip, but for jumps: from, to."""
         slowest = np.full(self._sent.size, -MOST_DRIFT)
         fastest = np.full(self._sent.size, MOST_DRIFT)
         pieces = [(0, self._sent.size)]
         while pieces:
             first, end = pieces.pop()
-            if end - first < _LEAST_LINE:
-                continue
-            least, most, hidden = self._slopes(slice(first, end))
-            if end - first <= _LINE and least <= most:
-                slowest[first:end] = max(least - UNSTEADY - hidden, -MOST_DRIFT)
-                fastest[first:end] = min(most + UNSTEADY + hidden, MOST_DRIFT)
-            else:
+            rates = self._rates_of(slice(first, end)) if end - first <= _LINE else None
+            if rates is not None:
+                slowest[first:end], fastest[first:end] = rates
+            elif end - first > 1:
                 middle = (first + end) // 2
                 pieces += [(first, middle), (middle, end)]
         return slowest, fastest
 
-    def _slopes(self, piece: slice) -> tuple[float, float, float]:
-        """The least and the most slope of a line between these bounds; the least is above the most
-        if there is no such line. And how much slope a jump could hide that is smaller than they
-        are wide.
+    def _rates_of(self, piece: slice) -> tuple[float, float] | None:
+        """The least and the most slope of a line between these bounds that may have one jump, at
+        any place; None if there is no such line.
         """
         apart = self._sent[piece, None] - self._back[None, piece]
         rise = self._high[piece, None] - self._low[None, piece]
         slope = np.divide(rise, apart, out=np.zeros_like(rise), where=apart != 0)
-        most = float(np.min(slope[apart > 0], initial=MOST_DRIFT))
-        least = float(np.max(slope[apart < 0], initial=-MOST_DRIFT))
-        wide = float(np.median(self._high[piece] - self._low[piece]))
-        long = float(self._back[piece][-1] - self._sent[piece][0])
-        return least, most, wide / max(long, 1.0)
+        most = _on_both_sides(np.where(apart > 0, slope, MOST_DRIFT))
+        least = -_on_both_sides(np.where(apart < 0, -slope, MOST_DRIFT))
+        fits = least <= most
+        if not fits.any():
+            return None
+        slowest, fastest = least[fits].min() - UNSTEADY, most[fits].max() + UNSTEADY
+        return max(float(slowest), -MOST_DRIFT), min(float(fastest), MOST_DRIFT)
 
     @property
     def drift(self) -> float:
@@ -183,35 +187,68 @@ class _Fit:
 
     def most_uncertain_ns(self, from_ns: int) -> int:
         """The largest uncertainty from an instant on until the last round trip."""
-        middles = (self._sent[1:] + self._back[:-1]) / 2
-        moments = np.concatenate([self._sent, self._back, middles])
-        moments = moments[moments >= from_ns - self._from_ns]
-        if not moments.size:
-            return 0
-        low, high = self._bounds(moments)
-        return _half_of(float(np.max(high - low)))
+        # Between these moments both bounds are convex: neither is further out than at an end.
+        moments = np.concatenate([self._sent, self._back, [from_ns - self._from_ns]])
+        moments = np.sort(moments[moments >= from_ns - self._from_ns])
+        inner = (moments[1:] + moments[:-1]) / 2
+        before, after = self._sides(inner)
+        widths = [0.0]
+        for ends in (moments[:-1], moments[1:]):
+            low, high = self._between(ends, before, after)
+            widths.append(float(np.max(high - low, initial=0.0)))
+        return _half_of(max(widths))
 
     def _bounds(self, moments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The least and the most that the offset can be at these moments: whatever the round trips
-        before and after each allow, since it may have jumped between them.
-        """
-        before = np.searchsorted(np.maximum.accumulate(self._back), moments, "right") - 1
-        after = np.searchsorted(self._sent, moments, "left")
-        low_a, high_a = self._bounds_of(moments, before[:, None] - np.arange(_NEAREST)[None, :])
-        low_b, high_b = self._bounds_of(moments, after[:, None] + np.arange(_NEAREST)[None, :])
-        return np.minimum(low_a, low_b), np.maximum(high_a, high_b)
+        """The least and the most that the offset can be at these moments."""
+        return self._between(moments, *self._sides(moments))
 
-    def _bounds_of(self, moments: np.ndarray, near: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """What the best of several round trips says of each moment."""
-        near = np.clip(near, 0, self._sent.size - 1)
+    def _sides(self, moments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The last round trip that was over, and the next that began; where there is none, the
+        first or last of all.
+        """
+        before = np.searchsorted(self._over, moments, "right") - 1
+        after = np.searchsorted(self._sent, moments, "left")
+        return np.maximum(before, 0), np.minimum(after, self._sent.size - 1)
+
+    def _between(
+        self, moments: np.ndarray, before: np.ndarray, after: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What either of two round trips allows: the offset may have jumped between them."""
+        lows, highs = zip(*(self._from(each, moments) for each in (before, after)))
+        return np.minimum(*lows), np.maximum(*highs)
+
+    def _from(self, number: np.ndarray, moments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What is known about the time of a round trip, at other moments."""
+        since = moments - self._middle[number]
+        rates = since * self._slowest[number], since * self._fastest[number]
+        return self._least[number] + np.minimum(*rates), self._most[number] + np.maximum(*rates)
+
+    def _best(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        """The bounds at the middle of each round trip by itself or a narrower one near by, of those
+        before it (`step` -1) or after it (1).
+        """
+        size = self._sent.size
+        near = np.arange(size)[:, None] + step * np.arange(_NEAREST)[None, :]
+        near = np.clip(near, 0, size - 1)
         slowest, fastest = self._slowest[near], self._fastest[near]
-        since_sent = moments[:, None] - self._sent[near]
-        since_back = moments[:, None] - self._back[near]
+        since_sent = self._middle[:, None] - self._sent[near]
+        since_back = self._middle[:, None] - self._back[near]
         high = self._high[near] + np.maximum(since_sent * fastest, since_sent * slowest)
         low = self._low[near] + np.minimum(since_back * fastest, since_back * slowest)
-        best = np.argmin(high - low, axis=1)
-        row = np.arange(moments.size)
-        return low[row, best], high[row, best]
+        best = np.arange(size), np.argmin(high - low, axis=1)
+        return low[best], high[best]
+
+
+def _on_both_sides(limits: np.ndarray) -> np.ndarray:
+    """Of limits (n, n) for each two of n round trips: the lowest before a place and after it, with
+    both of the two on one side. By place (n + 1).
+    """
+
+    def running(found: np.ndarray) -> np.ndarray:
+        lowest = np.minimum.accumulate(np.minimum.accumulate(found, axis=0), axis=1)
+        return np.concatenate([[MOST_DRIFT], lowest.diagonal()])
+
+    return np.minimum(running(limits), running(limits[::-1, ::-1])[::-1])
 
 
 def _half_of(width_ns: float) -> int:
