@@ -18,6 +18,7 @@ from qs.engine.load import Poisson
 # How far about the expected end it is looked for, in standard deviations: missed once in 1e15
 # times, and then looked for further out.
 _DEVIATIONS = 8.0
+_SLACK = 100.0  # and so many requests
 
 
 def counts_until(shards: Sequence[Poisson], until_ns: int) -> list[int]:
@@ -32,7 +33,7 @@ def first_of(shards: Sequence[Poisson], count: int) -> tuple[list[int], int]:
     rate_per_ns = sum(shard.rate_per_s for shard in shards) / 1e9
     wide = 1.0
     while True:
-        spread = wide * (_DEVIATIONS * math.sqrt(count) + 100)
+        spread = wide * (_DEVIATIONS * math.sqrt(count) + _SLACK)
         from_ns = _ns(max(count - spread, 0.0) / rate_per_ns)
         until_ns = _ns((count + spread) / rate_per_ns)
         near = [_Near(shard, from_ns, until_ns) for shard in shards]
