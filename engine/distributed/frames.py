@@ -140,7 +140,7 @@ class Opener:
         start = _HEAD.size + (0 if self._key is None else _SEAL_BYTES)
         at = 0
         try:
-            while len(rest) - at >= start:
+            while len(rest) - at >= _HEAD.size:
                 size, kind = _HEAD.unpack_from(rest, at)
                 if size > MOST_FRAME_BYTES:
                     raise FrameError(f"a frame of {size:,} bytes")

@@ -10,6 +10,8 @@ import asyncio
 import json
 import signal
 import struct
+import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -58,11 +60,12 @@ class Packing:
 # The longest answer of a node, and the longest text in one of its updates.
 MOST_ANSWER_BYTES = 64 << 20
 MOST_UPDATE_JSON_BYTES = 256 << 10
-# Updates that nobody takes.
-MOST_WAITING = 64
+MOST_WAITING_BYTES = 16 << 20  # of updates that nobody takes
 # How long a node may take to end what nobody waits for any more.
 _CANCEL_S = 2.0
 _CLOSE_S = 12.0
+# How many intervals a node may be ahead of what its driver's clock allows.
+_MOST_AHEAD = 64
 # What building may take beyond the plan's own limit, which the node keeps by itself.
 _BEYOND_S = 30.0
 _COLUMN_ROWS = 1 << 20
@@ -95,7 +98,8 @@ class Link:
         self._transport = transport
         self._sealer, self._opener, self._packing = sealer, opener, packing
         self._assembler = Assembler(MOST_ANSWER_BYTES)
-        self._allowance = Allowance()
+        self._allowance = Allowance(self.heard_ns)
+        self._sizes: deque[int] = deque()  # of the updates that wait
         loop = asyncio.get_running_loop()
         self._gone: asyncio.Future[str] = loop.create_future()
         self._room = asyncio.Event()
@@ -106,6 +110,7 @@ class Link:
         self._clocks: dict[int, tuple[int, asyncio.Future[None]]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closing = False
+        self._interval_ns, self._went_ns = 1, 0  # of the run
 
     @property
     def lost(self) -> str:
@@ -138,6 +143,8 @@ class Link:
     ) -> None:
         """Build and warm up what a share needs. Raises PlanError, HostError, HostTimeout."""
         self.updates = asyncio.Queue()
+        self._sizes.clear()
+        self._interval_ns, self._went_ns = share.recorded_ns, 0
         if samples is not None:
             with self._packing.packed(samples) as data:
                 await asyncio.shield(self._begin(self._send(asked(Ask.SAMPLES, 0, data))))
@@ -158,6 +165,7 @@ class Link:
 
     def go(self, start_ns: int) -> None:
         """Start what was prepared at an instant on the node's clock."""
+        self._went_ns = MONOTONIC.now_ns()
         self._tell(Kind.SHORT, asked(Ask.GO, 0, packed(start_ns)))
 
     def end(self, why: Ending) -> None:
@@ -267,14 +275,25 @@ class Link:
                 if not sent[1].done():
                     sent[1].set_result(None)
         elif kind == Kind.UPDATE:
-            update = update_of(decoded(body, MOST_UPDATE_JSON_BYTES))
-            if self.updates.qsize() >= MOST_WAITING:
-                raise FrameError("updates that nobody takes")
-            self.updates.put_nowait(update)
+            self._update(body)
         elif kind == Kind.ENDED:
             self.lose(f"its process ended: {_how(json.loads(body))}")
         elif kind != Kind.ALIVE:
             raise FrameError(f"a frame of kind {kind}")
+
+    def _update(self, body: bytes) -> None:
+        began = time.thread_time()
+        # The number of its intervals tells how long it has run, as far as it does not lie.
+        ran_ns = max(self.heard_ns - self._went_ns, 0) if self._went_ns else 0
+        most = ran_ns // self._interval_ns + _MOST_AHEAD
+        update = update_of(decoded(body, MOST_UPDATE_JSON_BYTES), most)
+        self._allowance.work(time.thread_time() - began)
+        while len(self._sizes) > self.updates.qsize():
+            self._sizes.popleft()
+        if sum(self._sizes) > MOST_WAITING_BYTES:
+            raise FrameError("updates that its driver does not take")
+        self._sizes.append(len(body))
+        self.updates.put_nowait(update)
 
     def _answer(self, message: Any) -> None:
         number, word, value = message
@@ -311,7 +330,9 @@ class Link:
         if self._gone.done():
             return
         self._tell(Kind.SHORT, asked(Ask.CANCEL, number, b""))
-        await asyncio.wait({answer, self._gone}, timeout=_CANCEL_S)
+        await asyncio.wait(
+            {answer, self._gone}, timeout=_CANCEL_S, return_when=asyncio.FIRST_COMPLETED
+        )
         if not answer.done():
             self.lose(f"{name} did not end when it was told to")
         elif not answer.cancelled():

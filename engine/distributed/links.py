@@ -86,13 +86,13 @@ class Links:
 
     async def _beat(self) -> None:
         """Tell nodes that their driver lives, and find those that are silent."""
-        last_ns = MONOTONIC.now_ns()
+        beat_ns, last_ns = int(_BEAT_S * 1e9), MONOTONIC.now_ns()
         while True:
             await asyncio.sleep(_BEAT_S)
             now_ns = MONOTONIC.now_ns()
             # While this process was held up or stopped it heard nobody: that is no node's fault.
-            deaf_ns = max(now_ns - last_ns - int(2 * _BEAT_S * 1e9), 0)
-            last_ns = now_ns
+            since_ns, last_ns = now_ns - last_ns, now_ns
+            deaf_ns = since_ns - beat_ns if since_ns > 1.5 * beat_ns else 0
             for link in self._links:
                 link.heard_ns += deaf_ns
                 if now_ns - link.heard_ns > self._silent_ns:

@@ -25,11 +25,12 @@ from qs.engine.distributed.asking import Ask, plain_fault, read, unsendable
 from qs.engine.distributed.frames import Assembler, Kind, Opener, Sealer
 from qs.engine.distributed.plain import encoded
 from qs.engine.distributed.targets import NodesTarget
-from qs.engine.distributed.updates import Gatherer, RunOptions, plain_result, plain_update
+from qs.engine.distributed.updates import RunOptions, plain_result, plain_update
 from qs.engine.errors import HostError
 from qs.engine.hosts.loops import end_at_once, in_daemon_thread, new_loop
 from qs.engine.outcome import Ending
 from qs.engine.plan import Factory, RunPlan
+from qs.engine.record.intervals import Interval
 from qs.engine.result import RunResult
 from qs.engine.running import run_async
 from qs.engine.workers.target import import_reference
@@ -221,7 +222,7 @@ class Run:
         self._ending: Ending | None = None
         self._told_ns = 0
         self._last_ns = self._last_checkpoint_ns = 0
-        self._gatherer = Gatherer()
+        self._gathered: list[tuple[int, Interval]] = []  # since the last checkpoint
         self._task: asyncio.Task[RunResult] | None = None
 
     def begin(self, share: RunPlan, target: Any, samples: Any) -> None:
@@ -283,20 +284,20 @@ class Run:
         return await self._word
 
     def look(self, moment: Moment) -> Ending | None:
-        self._gatherer.add(moment.intervals)
+        self._gathered += moment.intervals
         options = self._options
         # Ticks come a little early or late.
         if moment.now_ns - self._last_ns >= (options.update_s - 0.1) * 1e9:
             since_ns = moment.now_ns - self._last_checkpoint_ns
             checkpoint = since_ns >= (options.checkpoint_s - 0.1) * 1e9
             body = encoded(
-                plain_update(moment, self._told_ns, self._gatherer if checkpoint else None)
+                plain_update(moment, self._told_ns, self._gathered if checkpoint else None)
             )
             if self._update(body):
                 self._last_ns = moment.now_ns
                 if checkpoint:
                     self._last_checkpoint_ns = moment.now_ns
-                    self._gatherer.clear()
+                    self._gathered.clear()
         return self._ending
 
 

@@ -4,14 +4,20 @@ data.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
-
-import numpy as np
 
 from qs.engine.conduct.lead import Moment, Snapshot
 from qs.engine.conduct.progress import Progress
+from qs.engine.distributed.checkpoints import (
+    errors_of,
+    plain_checkpoint,
+    plain_snapshot,
+    snapshot_of,
+)
+from qs.engine.distributed.counts import MOST_COUNT, intervals_of
 from qs.engine.hosts.messages import whole
 from qs.engine.record.histogram import Histogram
 from qs.engine.record.intervals import Interval
@@ -31,6 +37,37 @@ class RunOptions:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """A snapshot as it was told: its histograms, which are large, are read when they are asked for,
+    and raise ValueError where they make no sense.
+    """
+
+    now_ns: int
+    start_ns: int
+    completed: int
+    errors_by_kind: dict[str, int]
+    plain: Any
+
+    @property
+    def response(self) -> Histogram:
+        return self.opened().response
+
+    @property
+    def service(self) -> Histogram:
+        return self.opened().service
+
+    @property
+    def lateness(self) -> Histogram:
+        return self.opened().lateness
+
+    def opened(self) -> Snapshot:
+        try:
+            return snapshot_of(self.plain)
+        except TypeError as fault:
+            raise ValueError(str(fault)) from None
+
+
+@dataclass(frozen=True)
 class Update:
     """What has been measured on a node by a moment. All times are on its clock."""
 
@@ -44,107 +81,72 @@ class Update:
     last_answer_ns: int  # 0 before the first
     # closed since the last update that had some, over all workers; None: not in this update
     intervals: tuple[Interval, ...] | None = None
-    snapshot: Snapshot | None = None  # about once a second
+    snapshot: Kept | None = None  # about once a second
     progress: Progress | None = None  # without its histogram
 
 
-class Gatherer:
-    """Intervals of a node's workers, merged by number until they are sent."""
-
-    def __init__(self) -> None:
-        self._found: dict[int, list[Interval]] = {}
-
-    def add(self, intervals: Iterable[tuple[int, Interval]]) -> None:
-        for _, one in intervals:
-            self._found.setdefault(one.number, []).append(one)
-
-    def clear(self) -> None:
-        self._found.clear()
-
-    def intervals(self) -> list[Interval]:
-        return [_one(number, parts) for number, parts in sorted(self._found.items())]
-
-
-def _one(number: int, parts: list[Interval]) -> Interval:
-    if len(parts) == 1:
-        return parts[0]
-    index, where = np.unique(np.concatenate([part.index for part in parts]), return_inverse=True)
-    counts = np.zeros(index.size, np.int64)
-    np.add.at(counts, where, np.concatenate([part.counts for part in parts]))
-    return Interval.compact(number, index, counts, sum(part.failed for part in parts))
-
-
 _COUNTS = ("now_ns", "start_ns", "began_ns", "told_ns", "completed", "failed", "last_answer_ns")
+_PHASES = ("build", "warmup", "measure", "drain", "reading")
 
 
-def plain_update(moment: Moment, told_ns: int, gatherer: Gatherer | None) -> dict[str, Any]:
+def plain_update(
+    moment: Moment, told_ns: int, gathered: Iterable[tuple[int, Interval]] | None
+) -> dict[str, Any]:
     """An update as plain data, with what was gathered and a snapshot, or without."""
     plain: dict[str, Any] = {
         name: told_ns if name == "told_ns" else int(getattr(moment, name)) for name in _COUNTS
     }
     if moment.progress is not None:
-        short = replace(moment.progress, response=None, nodes=())
         plain["progress"] = {
-            each.name: value
-            for each in fields(short)
-            if (value := getattr(short, each.name)) not in (None, ())
+            name: value
+            for name in ("phase", *_NUMBERS)
+            if (value := getattr(moment.progress, name)) is not None
         }
-    if gatherer is not None:
-        plain["intervals"] = [
-            (one.number, _bytes(one.index, "<u2"), _bytes(one.counts, "<i8"), int(one.failed))
-            for one in gatherer.intervals()
-        ]
-        found = moment.snapshot()
-        plain["snapshot"] = (
-            found.now_ns,
-            found.start_ns,
-            found.completed,
-            {str(kind): count for kind, count in found.errors_by_kind.items()},
-            *map(_plain_histogram, (found.response, found.service, found.lateness)),
-        )
+    if gathered is not None:
+        plain["intervals"] = plain_checkpoint(gathered)
+        plain["snapshot"] = plain_snapshot(moment.snapshot())
     return plain
 
 
-def update_of(plain: Any) -> Update:
-    """Raises ValueError, TypeError or KeyError for what makes no sense."""
+def update_of(plain: Any, most: int) -> Update:
+    """What was told; no interval has a number above `most`. Raises ValueError, TypeError or
+    KeyError for what makes no sense.
+    """
     counts = {name: whole(plain[name]) for name in _COUNTS}
     intervals = snapshot = progress = None
     if "progress" in plain:
-        progress = Progress(**plain["progress"])
+        progress = _progress_of(plain["progress"])
     if "intervals" in plain:
-        intervals = tuple(
-            Interval(whole(number), np.frombuffer(index, "<u2"), np.frombuffer(many, "<i8"), failed)
-            for number, index, many, failed in plain["intervals"]
-        )
+        intervals = tuple(intervals_of(plain["intervals"], most))
     if "snapshot" in plain:
-        now_ns, start_ns, completed, errors, *times = plain["snapshot"]
-        snapshot = Snapshot(now_ns, start_ns, completed, errors, *map(_histogram_of, times))
+        now_ns, start_ns, completed, errors, *_ = plain["snapshot"]
+        snapshot = Kept(
+            whole(now_ns),
+            whole(start_ns),
+            whole(completed, MOST_COUNT),
+            errors_of(errors),
+            plain["snapshot"],
+        )
     return Update(**counts, intervals=intervals, snapshot=snapshot, progress=progress)
 
 
-def _bytes(array: np.ndarray, dtype: str) -> bytes:
-    return array.astype(dtype).tobytes()
+# The numbers of a Progress.
+_NUMBERS = tuple(
+    each.name for each in fields(Progress) if each.name not in ("phase", "response", "nodes")
+)
+_FRACTIONS = ("elapsed_s", "queries_per_s", "now_per_s", "eta_s")
 
 
-def _plain_histogram(one: Histogram) -> tuple:
-    filled = np.flatnonzero(one.counts)
-    return (
-        _bytes(filled, "<u2"),
-        _bytes(one.counts[filled], "<i8"),
-        one.count,
-        one.min_ns,
-        one.max_ns,
-        one.sum_ns,
-        one.out_of_range,
-    )
-
-
-def _histogram_of(plain: Any) -> Histogram:
-    index, counts, *rest = plain
-    one = Histogram()
-    one.counts[np.frombuffer(index, "<u2")] = np.frombuffer(counts, "<i8")
-    one.count, one.min_ns, one.max_ns, one.sum_ns, one.out_of_range = rest
-    return one
+def _progress_of(plain: Any) -> Progress:
+    found = dict(plain)
+    if found.pop("phase") not in _PHASES or not set(found) <= set(_NUMBERS):
+        raise ValueError("a progress of no kind")
+    for name, value in found.items():
+        if name not in _FRACTIONS:
+            whole(value, MOST_COUNT)
+        elif type(value) not in (int, float) or not 0 <= value < math.inf:
+            raise ValueError(f"{value!r:.40} for a number from 0 up")
+    return Progress(plain["phase"], **found)
 
 
 # Until qs.engine.distributed.plain_result is there.
@@ -167,6 +169,18 @@ _PLAIN = (
     "seed",
     "offered_s",
 )
+
+
+def _plain_histogram(one):
+    from qs.engine.distributed.counts import plain_histogram
+
+    return plain_histogram(one)
+
+
+def _histogram_of(plain):
+    from qs.engine.distributed.counts import histogram_of
+
+    return histogram_of(plain)
 
 
 def plain_result(result: RunResult) -> dict[str, Any]:
