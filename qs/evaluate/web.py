@@ -18,21 +18,24 @@ from typing import TYPE_CHECKING, Any
 
 from qs.base.errors import Fault, Faults
 from qs.base.files import to_json_line
+from qs.base.words import number
 from qs.render.html.page import Live, result_page
 from qs.result.record import Record, to_result
 from qs.result.story import story_of
+from qs.watch.nodes import LOST, name_of, phase_word, standing_out, summary
 from qs.watch.progress import PHASES, state
 from qs.watch.view import Follow, View
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from qs.engine import Progress, RunResult
+    from qs.engine import NodeProgress, Progress, RunResult
 
 FLAG = "--web"
 LOOPBACK = "127.0.0.1"
 NAMES = (LOOPBACK, "localhost")
 MOST_POINTS = 600  # of the case in flight; of a longer one every second is left out, and so on
+MOST_NODES = 40  # with a line each
 LAST_LOOK_S = 3.0  # that a browser which is looking has to fetch the last page
 SOCKET_S = 10.0
 TRIES = 5
@@ -63,6 +66,7 @@ class LivePage(View):
         self._drawn: tuple[int, bytes] | None = None
         self._drawing = threading.Lock()
         self._doing = "starting"
+        self._nodes: tuple[NodeProgress, ...] = ()
         self._points: list[Point] = []
         self._every = 1
         self._seen = 0
@@ -88,11 +92,13 @@ class LivePage(View):
         self._doing = title
 
         def follow(progress: Progress) -> None:
+            self._nodes = progress.nodes
             self._doing = f"{title}: {PHASES[progress.phase]}, {state(progress)}"
             if progress.phase == "measure":
                 self._keep(title, progress)
 
         yield follow
+        self._nodes = ()
 
     def _keep(self, title: str, progress: Progress) -> None:
         self._seen += 1
@@ -135,7 +141,13 @@ class LivePage(View):
         self._asked_s = self._clock()
         points = list(self._points)
         return to_json_line(
-            {"version": self._version, "over": self._over, "now": self._doing, "points": points}
+            {
+                "version": self._version,
+                "over": self._over,
+                "now": self._doing,
+                "points": points,
+                "nodes": nodes_now(self._nodes),
+            }
         )
 
     def page(self) -> bytes:
@@ -160,6 +172,30 @@ class LivePage(View):
             result = to_result(self._record)
         live = Live(version, self._doing, self._over, tuple(self._trend))
         return result_page(story_of(result, self._folder), live)
+
+
+def nodes_now(nodes: Sequence[NodeProgress]) -> dict[str, Any]:
+    """The nodes of the case in flight: how many there are, and lines of a table, of those that
+    stand out where there are many.
+    """
+    if not nodes:
+        return {"said": "", "lines": []}
+    shown = standing_out(nodes, MOST_NODES)
+    return {
+        "said": summary(nodes),
+        "lines": [
+            {
+                "node": name_of(node),
+                "doing": phase_word(node),
+                "tone": "bad" if node.phase == LOST else "",
+                "per_s": number(node.now_per_s, 3),
+                "p99": "" if not node.p99_ns else f"{number(node.p99_ns / 1e6)} ms",
+                "completed": number(node.completed),
+                "errors": number(node.errors),
+            }
+            for node in shown
+        ],
+    }
 
 
 class _Handler(BaseHTTPRequestHandler):

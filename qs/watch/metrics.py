@@ -8,7 +8,7 @@ every few seconds, whole or not at all. The formats are the prometheus_client pa
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qs.base.errors import Fault, Faults
+from qs.watch.nodes import LOST, name_of
 from qs.watch.view import Follow, View
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
-    from qs.engine import Histogram, Progress, RunResult
+    from qs.engine import Histogram, NodeProgress, Progress, RunResult
 
 FLAG = "--metrics"
 ALLOWED = ":PORT, HOST:PORT, or file:PATH"
@@ -34,6 +35,20 @@ EDGES_S = tuple(
     round(base * 10.0**power, 6) for power in range(-4, 2) for base in (1.0, 2.5, 5.0)
 ) + (100.0,)
 LABELS = ["task", "backend"]
+# (name, help, value) of each node.
+NODE_GAUGES: tuple[tuple[str, str, Callable[[NodeProgress], float]], ...] = (
+    ("up", "1 as long as the node is not lost", lambda node: float(node.phase != LOST)),
+    ("queries", "Queries of this case that the node answered", lambda node: node.completed),
+    ("errors", "Queries of this case that failed on the node", lambda node: node.errors),
+    ("queries_per_second", "Queries per second over the last moment", lambda node: node.now_per_s),
+    (
+        "response_p99_seconds",
+        "p99 of the response time so far; 0 until there is one",
+        lambda node: (node.p99_ns or 0) / 1e9,
+    ),
+    ("silent_seconds", "For how long nothing was heard of it", lambda node: node.silent_s),
+)
+LONGEST_NAME = 200  # characters of a node's
 _MEASURING = ("measure", "drain")
 
 
@@ -62,6 +77,7 @@ class Exporter(View):
         self._case = ""
         self._progress: Progress | None = None  # the last one of a measured phase
         self._phase: str | None = None
+        self._nodes: tuple[NodeProgress, ...] = ()
         self._file = file
         self._wrote_s = 0.0
         self.registry.register(self)
@@ -75,7 +91,7 @@ class Exporter(View):
         yield self._update
 
     def _update(self, progress: Progress) -> None:
-        self._phase = progress.phase
+        self._phase, self._nodes = progress.phase, progress.nodes
         if progress.phase in _MEASURING:
             self._progress = progress
             self._now = self._now.later(progress.completed, progress.errors, progress.response)
@@ -85,6 +101,7 @@ class Exporter(View):
         """Take what came after the case's last progress, and its whole histogram."""
         self._now = self._now.later(result.completed, result.errors, result.response)
         self._cases += 1
+        self._nodes = ()
         self._write(0.0)
 
     def collect(self) -> Iterator[Metric]:
@@ -99,6 +116,19 @@ class Exporter(View):
             yield self._gauge(name, text, value)
         yield self._response(counts)
         yield self._phases()
+        if self._nodes:
+            yield from self._of_nodes(self._nodes)
+
+    def _of_nodes(self, nodes: Sequence[NodeProgress]) -> Iterator[Metric]:
+        """Each node of the case in flight, as it was heard last."""
+        from prometheus_client.core import GaugeMetricFamily
+
+        by_name = {name_of(node, LONGEST_NAME): node for node in nodes}
+        for name, text, of in NODE_GAUGES:
+            family = GaugeMetricFamily(f"qs_node_{name}", text, labels=[*LABELS, "node"])
+            for node_name, node in by_name.items():
+                family.add_metric([*self._labels, node_name], of(node))
+            yield family
 
     def _counter(self, name: str, text: str, value: float) -> Metric:
         from prometheus_client.core import CounterMetricFamily

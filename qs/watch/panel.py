@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from qs.base.words import number, rate, span, sparkline
+from qs.watch import nodes as of_nodes
 from qs.watch.progress import PHASES, doing, share
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ WIDEST_SPARK = 60
 LOOK_S = 1.0
 NS_PER_MS = 1e6
 BAR = 24
+MOST_NODES = 8  # with a line each
 # Of the median response time: issuing a query later than this is a part of what is measured.
 LATE_SHARE = 0.1
 BEHIND = 0.95  # of the rate asked for; below it the target does not keep up
@@ -78,7 +80,8 @@ class Panel:
             phase = doing(progress) if progress else PHASES["build"]
             many = progress.completed if progress and progress.read is None else 0
             done = f", {many:,} queries" if many else ""
-            return [[(self._title, BOLD), (f": {phase}{done}", PLAIN)]]
+            said = [(self._title, BOLD), (f": {phase}{done}", PLAIN)]
+            return [said, *(_nodes(progress) if progress else [])]
         return [
             [(self._title, BOLD)],
             self._how_far(progress),
@@ -89,6 +92,7 @@ class Panel:
             _queue(progress),
             _lateness(progress),
             self._machine.parts(),
+            *_nodes(progress),
         ]
 
     def trace(self) -> str | None:
@@ -208,6 +212,22 @@ def _queue(progress: Progress) -> list[Part]:
     if progress.errors:
         said.append((f"{progress.errors:,} errors", BAD))
     return [_name("queries"), *_joined(said)] if said else []
+
+
+def _nodes(progress: Progress) -> list[list[Part]]:
+    """How many there are, and a line for each, or for those that stand out."""
+    if not progress.nodes:
+        return []
+    lines: list[list[Part]] = [[_name("nodes"), (of_nodes.summary(progress.nodes), BOLD)]]
+    for node in of_nodes.standing_out(progress.nodes, MOST_NODES):
+        phase = of_nodes.phase_word(node)
+        lost, silent = node.phase == of_nodes.LOST, phase.startswith("silent")
+        style = BAD if lost else DOUBTFUL if silent or node.errors else PLAIN
+        measuring = node.phase in ("measure", "drain")
+        said = phase if lost or not measuring else of_nodes.figures(node)
+        said += f", {phase}" if silent and said != phase else ""
+        lines.append([_name(""), (f"{of_nodes.name_of(node)}: ", DIM), (said, style)])
+    return lines
 
 
 def _lateness(progress: Progress) -> list[Part]:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
 from qs.base.console import console, is_dumb, wrap_streams
+from qs.watch.nodes import Losses, summary
 from qs.watch.panel import Panel
 from qs.watch.progress import PHASES, Outlook, doing, state
 from qs.watch.steps import SILENT_S, Clock, Step
@@ -76,13 +77,16 @@ class Plain(View):
         self, title: str, limit_s: float | None = None, asked_per_s: float | None = None
     ) -> Iterator[Follow]:
         """A line every few seconds."""
-        said = self._clock()
+        said, losses = self._clock(), Losses()
 
         def update(progress: Progress) -> None:
             nonlocal said
+            for lost in losses.see(progress):
+                self.line(f"{title}: {lost}")
             if progress.phase == "measure" and self._clock() - said >= PLAIN_EVERY_S:
                 said = self._clock()
-                self.line(f"{title}: {state(progress)}")
+                nodes = f"; {summary(progress.nodes)}" if progress.nodes else ""
+                self.line(f"{title}: {state(progress)}{nodes}")
 
         yield update
 
@@ -151,12 +155,14 @@ class Rich(View):
         self, title: str, limit_s: float | None = None, asked_per_s: float | None = None
     ) -> Iterator[Follow]:
         outlook = Outlook(title, limit_s, self.line, self._clock, asked_per_s)
-        panel = Panel(title, limit_s, asked_per_s=asked_per_s)
+        panel, losses = Panel(title, limit_s, asked_per_s=asked_per_s), Losses()
         with self._live(panel):
 
             def update(progress: Progress) -> None:
                 outlook.see(progress)
                 panel.see(progress)
+                for lost in losses.see(progress):
+                    self.line(f"{title}: {lost}")
 
             yield update
         trace = panel.trace()

@@ -84,6 +84,40 @@
     }
   };
   wire();
+  // The nodes of the case in flight, as text: a node may be called anything.
+  const NODES = { node: "node", doing: "does", per_s: "queries/s now", p99: "p99 so far",
+    completed: "queries", errors: "errors" };
+  const showNodes = (nodes) => {
+    const place = document.getElementById("now-nodes");
+    if (!place) return;
+    place.replaceChildren();
+    if (!nodes || !nodes.lines.length) return;
+    const part = (kind, text, to) => {
+      const made = document.createElement(kind);
+      made.textContent = text;
+      to.append(made);
+      return made;
+    };
+    const scroll = part("div", "", place);
+    scroll.className = "scroll wide";
+    scroll.tabIndex = 0;
+    scroll.setAttribute("role", "region");
+    scroll.setAttribute("aria-label", "the nodes now");
+    const table = part("table", "", scroll);
+    table.className = "cards";
+    part("caption", nodes.said, table);
+    const heads = part("tr", "", part("thead", "", table));
+    for (const text of Object.values(NODES)) part("th", text, heads).scope = "col";
+    const body = part("tbody", "", table);
+    for (const line of nodes.lines) {
+      const row = part("tr", "", body);
+      for (const [key, label] of Object.entries(NODES)) {
+        const cell = part(key === "node" ? "th" : "td", line[key], row);
+        if (key === "node") cell.scope = "row"; else cell.dataset.label = label;
+        if (line.tone) cell.classList.add(line.tone);
+      }
+    }
+  };
   // While its run goes on the page asks for what is new: once a second for what goes on now, and
   // for itself when a stage or a case has ended.
   const follow = async () => {
@@ -110,6 +144,7 @@
         state = { over: true, now: "the run has ended, or qs was stopped", points: [] };
       }
       document.getElementById("now").textContent = state.now;
+      showNodes(state.nodes);
       if (state.points.length && charts.now && document.getElementById("chart-now")) {
         const last = state.points[state.points.length - 1];
         charts.now.data.values = [...state.points, { ...last, s: last.to }]
