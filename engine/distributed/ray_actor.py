@@ -90,10 +90,12 @@ class NodeActor:
         found = []
         for name in ("qs", *self._arranged["modules"]):
             spec = find_spec(name)
-            if spec is None or spec.origin is None:
+            # a package's folder, also of one without an __init__.py; else a module's file
+            inside = None if spec is None else spec.submodule_search_locations
+            place = next(iter(inside)) if inside else spec and spec.origin
+            if place is None:
                 raise ModuleNotFoundError(f"package {name} did not reach this node")
-            place = Path(spec.origin)
-            found.append(str((place.parent if place.name == "__init__.py" else place).parent))
+            found.append(str(Path(place).parent))
         return found
 
     def _environment(self) -> dict[str, str]:
