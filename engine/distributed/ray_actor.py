@@ -92,7 +92,7 @@ class NodeActor:
             spec = find_spec(name)
             # a package's folder, also of one without an __init__.py; else a module's file
             inside = None if spec is None else spec.submodule_search_locations
-            place = next(iter(inside)) if inside else spec and spec.origin
+            place = None if spec is None else next(iter(inside), None) if inside else spec.origin
             if place is None:
                 raise ModuleNotFoundError(f"package {name} did not reach this node")
             found.append(str(Path(place).parent))
