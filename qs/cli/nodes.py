@@ -50,9 +50,19 @@ def taken(given: dict[str, Any], traffic: Traffic) -> NodesAsked | None:
     ]
     if faults:
         raise Faults(faults)
+    check_ray()
+    return NodesAsked(named["nodes"], named["ray"], per_node, named["on_loss"] or CONTINUE)
+
+
+def of_doctor(nodes: int | str | None, ray: str | None) -> NodesAsked | None:
+    """The same of `qs doctor`, which asks for no load."""
+    return taken({"nodes": nodes, "ray": ray}, Traffic())
+
+
+def check_ray() -> None:
+    """Raises UserError where Ray is not installed."""
     if find_spec("ray") is None:
         raise UserError(f"--nodes needs Ray, which is not installed here; {INSTALL}")
-    return NodesAsked(named["nodes"], named["ray"], per_node, named["on_loss"] or CONTINUE)
 
 
 def _check_alone(named: Mapping[str, Any], pairs: list[tuple[str, float]]) -> None:

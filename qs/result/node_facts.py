@@ -24,6 +24,7 @@ ALIKE = {
     "implementation": "Python's kind",
 }
 _OF_KINDS = ("versions", "environment")  # whose keys are facts of their own
+MOST_BYTES = 1e18
 _SAME_SIZE = 0.05  # by which share memory may differ: the kernel keeps some of it
 
 
@@ -86,13 +87,19 @@ def listed(names: Sequence[str]) -> str:
 
 def _about_one_size(machines: Mapping[str, Mapping[str, Any]]) -> bool:
     sizes = [facts.get("memory_bytes") for facts in machines.values()]
-    known = [float(each) for each in sizes if isinstance(each, (int, float)) and each > 0]
+    known = [float(each) for each in sizes if each is not None and _is_size(each)]
     return bool(known) and max(known) <= min(known) * (1 + _SAME_SIZE)
 
 
 def _word(key: str, value: Any) -> str:
-    if key.endswith("_bytes") and isinstance(value, (int, float)) and not isinstance(value, bool):
+    if key.endswith("_bytes") and _is_size(value):
         return data_size(value)
     if key == "cpus" and isinstance(value, (list, tuple)):
         return str(len(value))
     return one_line(value, LONGEST)
+
+
+def _is_size(value: Any) -> bool:
+    return (
+        isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < MOST_BYTES
+    )
