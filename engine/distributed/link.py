@@ -110,7 +110,7 @@ class Link:
         self._clocks: dict[int, tuple[int, asyncio.Future[None]]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closing = False
-        self._interval_ns, self._went_ns = 1, 0  # of the run
+        self._interval_ns, self._began_ns = 1, 0  # of the run
 
     @property
     def lost(self) -> str:
@@ -144,7 +144,7 @@ class Link:
         """Build and warm up what a share needs. Raises PlanError, HostError, HostTimeout."""
         self.updates = asyncio.Queue()
         self._sizes.clear()
-        self._interval_ns, self._went_ns = share.recorded_ns, 0
+        self._interval_ns, self._began_ns = share.recorded_ns, 0
         if samples is not None:
             with self._packing.packed(samples) as data:
                 await asyncio.shield(self._begin(self._send(asked(Ask.SAMPLES, 0, data))))
@@ -165,7 +165,9 @@ class Link:
 
     def go(self, start_ns: int) -> None:
         """Start what was prepared at an instant on the node's clock."""
-        self._went_ns = MONOTONIC.now_ns()
+        self._began_ns = MONOTONIC.now_ns()
+        if self.clock.round_trips:
+            self._began_ns = self.clock.to_driver(start_ns)
         self._tell(Kind.SHORT, asked(Ask.GO, 0, packed(start_ns)))
 
     def end(self, why: Ending) -> None:
@@ -284,7 +286,7 @@ class Link:
     def _update(self, body: bytes) -> None:
         began = time.thread_time()
         # The number of its intervals tells how long it has run, as far as it does not lie.
-        ran_ns = max(self.heard_ns - self._went_ns, 0) if self._went_ns else 0
+        ran_ns = max(self.heard_ns - self._began_ns, 0) if self._began_ns else 0
         most = ran_ns // self._interval_ns + _MOST_AHEAD
         update = update_of(decoded(body, MOST_UPDATE_JSON_BYTES), most)
         self._allowance.work(time.thread_time() - began)

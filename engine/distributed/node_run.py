@@ -91,8 +91,7 @@ class Node(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        if os.getpid() != self._pid:
-            os._exit(0)  # something has forked and come back into our loop
+        self._end_if_forked()
         for kind, body in self._opener.frames(data):
             message = body if kind == Kind.SHORT else self._assembler.add(kind, body)
             if message is not None:
@@ -143,12 +142,19 @@ class Node(asyncio.Protocol):
             said = encoded((number, "error", plain_fault(unsendable(value, fault))))
         self._tell(said)
 
+    def _end_if_forked(self) -> None:
+        """What forks and comes back would have two processes use one connection."""
+        if os.getpid() != self._pid:
+            os._exit(0)
+
     def _tell(self, body: bytes) -> None:
+        self._end_if_forked()
         for frame in self._sealer.message(body):
             self._transport.write(frame)
 
     def update(self, body: bytes) -> bool:
         """Tell the driver of the run that goes on; whether there was room for that."""
+        self._end_if_forked()
         if self._transport.get_write_buffer_size() > _MOST_WAITING:
             return False
         self._transport.write(self._sealer.frame(Kind.UPDATE, body))

@@ -34,7 +34,11 @@ def main() -> int:
     open_standard()
     # An interrupt at the terminal is the driver's to handle.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    number, where = Where.of(sys.stdin.buffer.readline(1 << 16))
+    try:
+        number, where = Where.of(sys.stdin.buffer.readline(1 << 16))
+    except (ValueError, KeyError, TypeError):
+        print("a node is told its driver in a line of JSON on its standard input", file=sys.stderr)
+        return 2
     # Of all that is started below this process nothing can get away: it is its child in the end.
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     try:
