@@ -237,8 +237,9 @@ def histogram_of(memory: WorkerMemory, at: int, counts: np.ndarray) -> Histogram
     counts.
     """
     cells = memory.published(at)
+    counts = counts.copy()  # its worker may go on
     if cells.counted == int(counts.sum()):
-        histogram = Histogram(counts.copy())
+        histogram = Histogram(counts)
         histogram.count, histogram.min_ns, histogram.max_ns, histogram.sum_ns = cells[:4]
     else:
         filled = np.flatnonzero(counts)
@@ -254,9 +255,10 @@ def merged(
     response, service, lateness = Histogram(), Histogram(), Histogram()
     for memory in memories:
         response.merge(histogram_of(memory, Field.RESPONSE, memory.response))
-        unfinished = np.flatnonzero(memory.interval)
+        interval = memory.interval.copy()
+        unfinished = np.flatnonzero(interval)
         if unfinished.size:
-            response.merge(Histogram.from_counts(unfinished, memory.interval[unfinished]))
+            response.merge(Histogram.from_counts(unfinished, interval[unfinished]))
         if open_loop:
             service.merge(histogram_of(memory, Field.SERVICE, memory.service))
             lateness.merge(histogram_of(memory, Field.LATENESS, memory.lateness))

@@ -5,6 +5,7 @@ ends when it is told to.
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 
 import numpy as np
@@ -22,7 +23,9 @@ from qs.engine import (
     run_async,
 )
 from qs.engine.clock import MONOTONIC
+from qs.engine.conduct.assembling import merged
 from qs.engine.plan import Part
+from qs.engine.record.memory import local_memory
 from tests.fakes import MS, S, Service, StartedTarget, VirtualClock, nothing
 
 INLINE, THREAD, ASYNC = (Pool(kind) for kind in ("inline", "thread", "async"))
@@ -237,3 +240,25 @@ def test_clients_of_a_part_begin_where_they_would_in_the_whole(pool):
 def test_without_a_lead_none_is_asked():
     result = asyncio.run(run_async(RunPlan(ClosedLoop(iterations=5), pool=INLINE), nothing))
     assert result.completed == 5
+
+
+def test_a_snapshot_may_be_taken_while_workers_count():
+    [memory] = local_memory(1, 16)
+    going = threading.Event()
+    going.set()
+
+    def count():
+        while going.is_set():
+            memory.response[::3] = 1
+            memory.interval[::3] = 1
+            memory.response[:] = 0
+            memory.interval[:] = 0
+
+    worker = threading.Thread(target=count)
+    worker.start()
+    try:
+        for _ in range(300):
+            merged([memory], False)
+    finally:
+        going.clear()
+        worker.join()
