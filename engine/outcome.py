@@ -127,3 +127,5 @@ class Loss:
     # the exit status, or the signal's name, where the process ended by itself
     status: int | None = None
     signal: str | None = None
+    # the name of the node that it was on, where the run went over several
+    node: str = ""

@@ -5,6 +5,7 @@ those of runs that went on beside each other lie on one another.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -40,8 +41,8 @@ def in_turn(walls_s: Sequence[float]) -> Order:
 def rows_of(
     found: Sequence[Sequence[IntervalRow]], order: Order, counted: IntervalLog | None = None
 ) -> list[IntervalRow]:
-    """The intervals of the whole. `counted` has the counts of runs that went on together, if they
-    have none.
+    """The intervals of the whole. `counted` is what runs that went on together counted, from which
+    the rows then are made; it may lose resolution.
     """
     if order.together:
         return _on_one_another(found, order.wall_s, counted)
@@ -66,53 +67,47 @@ def _on_one_another(
         counted = IntervalLog(length_s)
         for rows in found:
             counted.add((0, one) for one in _Series(rows, length_s).intervals())
-    while counted.interval_s * counted.scale < length_s * (1 - 1e-9):
+    while wall_s > counted.interval_s * counted.scale * counted.LIMIT:
         counted.coarsen_to(2 * counted.scale)
     length_s = counted.interval_s * counted.scale
     cells = {one.number: one for one in counted.found()}
     series = [_Series(rows, length_s) for rows in found]
-    size = max(each.size for each in series)
-    completed, errors, in_flight = (np.zeros(size, np.int64) for _ in range(3))
-    known = np.ones(size, bool)
+    last = max(cells, default=0)
+    size = max(math.ceil(wall_s / length_s - 1e-9), last + 1, *(each.size for each in series))
+    in_flight, known = np.zeros(size, np.int64), np.ones(size, bool)
     for each in series:
-        each.add_to(completed, errors, in_flight, known)
+        each.add_to(in_flight, known)
+    nothing = Interval(0, _NONE, _NONE, 0)
     return [
-        _row(number, length_s, wall_s if number == size - 1 else None, cells.get(number), *told)
-        for number, told in enumerate(
-            zip(completed.tolist(), errors.tolist(), in_flight.tolist(), known.tolist())
+        _row(
+            start_s := number * length_s,
+            length_s if number < size - 1 else min(length_s, max(wall_s - start_s, 0.0)),
+            cells.get(number, nothing),
+            waiting if is_known else None,
         )
+        for number, (waiting, is_known) in enumerate(zip(in_flight.tolist(), known.tolist()))
     ]
 
 
-def _row(
-    number: int,
-    length_s: float,
-    wall_s: float | None,  # of the last row
-    cell: Interval | None,
-    completed: int,
-    errors: int,
-    in_flight: int,
-    known: bool,
-) -> IntervalRow:
-    start_s = number * length_s
-    index, counts = (_NONE, _NONE) if cell is None else (cell.index, cell.counts)
-    below = np.cumsum(counts, dtype=np.int64)
+def _row(start_s: float, length_s: float, cell: Interval, in_flight: int | None) -> IntervalRow:
+    below = np.cumsum(cell.counts, dtype=np.int64)
+    completed = int(below[-1]) if below.size else 0
     p50_ns, p99_ns = (
-        highest_value_of(int(index[np.searchsorted(below, rank_of(each, int(below[-1])))]))
-        if below.size
+        highest_value_of(int(cell.index[np.searchsorted(below, rank_of(each, completed))]))
+        if completed
         else None
         for each in (50, 99)
     )
     return IntervalRow(
         start_s,
-        length_s if wall_s is None else min(length_s, max(wall_s - start_s, 0.0)),
+        length_s,
         completed,
-        errors,
+        cell.failed,
         p50_ns,
         p99_ns,
-        in_flight if known else None,
-        index,
-        counts,
+        in_flight,
+        cell.index,
+        cell.counts,
     )
 
 
@@ -122,37 +117,36 @@ def rank_of(percentile: float, count: int) -> int:
 
 
 class _Series:
-    """The rows of one run, by the numbers of intervals that may be longer."""
+    """The rows of one run, by the numbers of the whole's intervals."""
 
     def __init__(self, rows: Sequence[IntervalRow], length_s: float):
         self._rows = rows
         starts_s = np.array([row.start_s for row in rows])
+        lengths_s = np.array([row.length_s for row in rows])
         self._numbers = (starts_s / length_s + 1e-9).astype(np.int64)
-        self.size = int(self._numbers[-1]) + 1 if rows else 0
+        ends = np.ceil((starts_s + lengths_s) / length_s - 1e-9).astype(np.int64) - 1
+        self._ends = np.maximum(ends, self._numbers)
+        self.size = int(self._ends[-1]) + 1 if rows else 0
 
-    def add_to(
-        self, completed: np.ndarray, errors: np.ndarray, in_flight: np.ndarray, known: np.ndarray
-    ) -> None:
-        """Add its figures. When it has ended nothing of it is in flight."""
+    def add_to(self, in_flight: np.ndarray, known: np.ndarray) -> None:
+        """Add what is in flight at the ends of its rows, which is what it was at their last end
+        where they are longer. When it has ended nothing of it is in flight.
+        """
         if not self._rows:
             return
-        numbers = self._numbers
-        np.add.at(completed, numbers, [row.completed for row in self._rows])
-        np.add.at(errors, numbers, [row.errors for row in self._rows])
-        waiting = [-1 if row.in_flight is None else row.in_flight for row in self._rows]
         at_end = np.full(self.size, -2, np.int64)
-        at_end[numbers] = waiting  # the last row of each number is written last
-        gap = at_end == -2
-        if gap.any():
-            last = np.maximum.accumulate(np.where(gap, 0, np.arange(self.size)))
-            at_end = at_end[last]
-        known[: self.size] &= at_end >= 0
-        in_flight[: self.size] += np.maximum(at_end, 0)
+        # the last row of each number is written last
+        at_end[self._ends] = [-1 if row.in_flight is None else row.in_flight for row in self._rows]
+        told = np.where(at_end == -2, -1, np.arange(self.size))
+        last = np.maximum.accumulate(told)
+        waiting = np.where(last < 0, 0, at_end[np.maximum(last, 0)])
+        known[: self.size] &= waiting >= 0
+        in_flight[: self.size] += np.maximum(waiting, 0)
 
     def intervals(self) -> Iterable[Interval]:
         for number, row in zip(self._numbers.tolist(), self._rows):
-            if row.index.size:
-                yield Interval(number, row.index, row.counts, 0)
+            if row.index.size or row.errors:
+                yield Interval(number, row.index, row.counts, row.errors)
 
 
 def folded(

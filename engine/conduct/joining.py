@@ -19,7 +19,7 @@ from qs.engine.machine.watch import CpuUse, GroupUse
 from qs.engine.outcome import Ending
 from qs.engine.record.histogram import Histogram
 from qs.engine.record.report import summed
-from qs.engine.result import RunResult, WarmUpResult
+from qs.engine.result import NodePart, RunResult, WarmUpResult
 from qs.engine.ruling import Rule
 from qs.engine.statistics.confidence import Evidence
 
@@ -67,6 +67,7 @@ def joined(runs: Sequence[RunResult]) -> RunResult:
         rules=_rules(runs),
         metric=None,
         offered_s=total([run.offered_s for run in runs]),
+        nodes=_nodes(runs),
     )
     return with_series(whole, runs, order)
 
@@ -148,6 +149,19 @@ def _warm_up(found: Sequence[WarmUpResult]) -> WarmUpResult:
 def _ending(found: Sequence[Ending]) -> Ending:
     """That of all of them; else of the last one that did not end like the best."""
     return next((each for each in reversed(found) if each is not Ending.STABLE), Ending.STABLE)
+
+
+def _nodes(runs: Sequence[RunResult]) -> list[NodePart]:
+    """What each node did in all runs, if the same ones measured something in each."""
+    found = []
+    for parts in zip(*(run.nodes for run in runs)):
+        done = [part.result for part in parts if part.result is not None]
+        if len({part.name for part in parts}) > 1 or len(done) < len(runs):
+            return []
+        late = max(parts, key=lambda part: abs(part.start_skew_ns or 0))
+        lost = next((part for part in parts if part.lost), late)
+        found.append(replace(lost, result=joined(done), start_skew_ns=late.start_skew_ns))
+    return found
 
 
 def _rules(runs: Sequence[RunResult]) -> list[Rule]:
