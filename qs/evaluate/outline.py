@@ -14,6 +14,7 @@ from typing import Any
 from qs.artifact.batch import refusal
 from qs.base.visible import unbroken
 from qs.base.words import counted, percent, span
+from qs.evaluate.over_nodes import split_in_words
 from qs.evaluate.plan import plan_line
 from qs.evaluate.prepare import Prepared
 from qs.evaluate.served import how_asked, likely_config
@@ -89,6 +90,8 @@ class Outline:
     plan: str | None = None
     # Of a served model: what would be sent, where and how, in lines.
     server: Sequence[str] = ()
+    # Over nodes: how each case would be split, in lines.
+    nodes: Sequence[str] = ()
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -111,6 +114,8 @@ class Outline:
             if value["value"] is not None:
                 said.append(f"  {name:<{width}}  {value['value']}  ({value['origin']})")
         said += ["cases:", *(f"  {case}" for case in self.cases)]
+        if self.nodes:
+            said += ["nodes:", *(f"  {line}" for line in self.nodes)]
         lasts = f"about {span(self.seconds)}" if self.seconds else "as long as its iterations do"
         if self.seconds and any(case.until_known for case in self.cases):
             lasts = f"{span(self.seconds)} at most"
@@ -133,7 +138,10 @@ def _fed(described: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, An
 def outline(prepared: Prepared) -> Outline:
     """Raises UserError if the cases cannot be run."""
     served = (prepared.described or {}).get("served")
-    settings = settled(prepared, None if served is None else likely_config(served), None)
+    config = None if served is None else likely_config(served)
+    asked = prepared.request.nodes
+    known = asked.nodes if asked is not None and isinstance(asked.nodes, int) else None
+    settings = settled(prepared, config, None, known)
     specs = input_specs(prepared.model_info.to_configs())
     described = prepared.described or {}
     warm_up_s = settings.warmup.value.seconds or 0.0
@@ -169,6 +177,7 @@ def outline(prepared: Prepared) -> Outline:
         server=()
         if served is None
         else how_asked(served, prepared.request, described.get("prompts")),
+        nodes=() if asked is None else split_in_words(settings, asked),
         batch=described.get("batch") or {},
         plan=plan_line(prepared, last_time(prepared.out)) if prepared.request.task else None,
     )

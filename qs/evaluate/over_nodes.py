@@ -22,6 +22,10 @@ from qs.evaluate.journal import Journal
 from qs.evaluate.prepare import Prepared
 from qs.models.resolving import SOURCES
 from qs.nodes.shipping import Needed
+from qs.settings.case import cases_of
+from qs.settings.nodes_asked import ALL, NodesAsked
+from qs.settings.run_plan import plan_of
+from qs.settings.settings import Settings
 
 if TYPE_CHECKING:
     from qs.nodes.fleet import Fleet
@@ -31,6 +35,7 @@ NO_AUDIT = (
     "the backend's own numbers are not asked for over nodes: its benchmark runs on one machine"
 )
 NO_POWER = "power and utilisation are not read over nodes: they would be this machine's"
+MOST_SHOWN = 4
 LOOPBACK = ("localhost", "127.0.0.1", "::1", "0.0.0.0")
 
 
@@ -142,6 +147,24 @@ def _warn_of_address(fleet: Fleet, told: Mapping[str, Any], journal: Journal) ->
             "nodes_loopback",
             "name the server by an address that all nodes reach",
         )
+
+
+def split_in_words(settings: Settings, asked: NodesAsked) -> list[str]:
+    """How each case would be split, a line each; the nodes are not looked for."""
+    if not isinstance(asked.nodes, int):
+        which = "all nodes of the cluster" if asked.nodes == ALL else f"nodes with {asked.nodes}"
+        each = "; --per_node is of each" if asked.per_node else ""
+        return [f"{which}, which were not looked for: what follows is of one machine{each}"]
+    from qs.engine.distributed import shares_of, words_of
+
+    lines = []
+    for case in cases_of(settings):
+        plan = plan_of(case, settings)
+        shares = shares_of(plan, asked.nodes)
+        shown = [words_of(share, plan) for share in shares[:MOST_SHOWN]]
+        more = [] if len(shares) <= MOST_SHOWN else [f"and {len(shares) - MOST_SHOWN} more"]
+        lines.append(f"{case.name}: {'; '.join([*shown, *more])}")
+    return lines
 
 
 def check_driven(driven: bool) -> None:

@@ -271,3 +271,16 @@ def test_no_nodes_is_one_message(tmp_path, monkeypatch):
     root = vendor(tmp_path)
     ran = qs(*small_backend.arguments(root, "run", "--nodes", 2), cwd=root)
     refused(ran, "no cluster answers at 10.0.0.1:6379")
+
+
+def test_a_dry_run_says_how_each_case_would_be_split(tmp_path, opened):
+    root = vendor(tmp_path)
+    arguments = small_backend.arguments(root, "run", "--clients", 5, "--dry_run")
+    ran = qs(*arguments, "--nodes", 2, cwd=root)
+    assert ran.returncode == 0, ran.stderr
+    assert "bs1-c5: clients 1 to 3 of 5; clients 4 to 5 of 5" in ran.stdout + ran.stderr
+    ran = qs(*arguments, "--nodes", "all", cwd=root)
+    assert "all nodes of the cluster, which were not looked for" in ran.stdout + ran.stderr
+    ran = qs(*arguments, "--nodes", 6, cwd=root)
+    refused(ran, "clients: 5 is not allowed over 6 nodes")
+    assert opened == []
