@@ -4,16 +4,16 @@ the same.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from qs.engine import RunPlan, RunResult, run_async
 from qs.evaluate.backend import Loaded
 from qs.evaluate.client_limit import client_limit
-from qs.evaluate.failures import BackendFailed, lost_in, outcomes
+from qs.evaluate.failures import BackendFailed, lost_in
 from qs.evaluate.nodes_verification import AnswersOfNodes
-from qs.evaluate.over_nodes import bring, lost_on_nodes, ran_on
+from qs.evaluate.over_nodes import bring, lost_on_nodes, on_nodes, ran_on
 from qs.evaluate.testbed import Testbed
 from qs.evaluate.verification import Answers, Verification
 from qs.result.server_entry import ClientEntry
@@ -34,11 +34,11 @@ class Driver(Protocol):
     # who is asked when it is idle
     answers: Answers
 
-    async def client(self, samples: Mapping[str, Any] | None) -> ClientEntry | None:
+    async def client(self, case: Case) -> ClientEntry | None:
         """What the client of a served model costs by itself; None: no model is served."""
         ...
 
-    async def ready(self, watch: Verification) -> Run:
+    async def ready(self, case: Case, watch: Verification) -> Run:
         """What runs the case."""
         ...
 
@@ -51,40 +51,33 @@ class Driver(Protocol):
         ...
 
 
-async def driver_of(testbed: Testbed, case: Case, batch_size: int, loaded: Loaded) -> Driver:
-    """The driver of a case, of which this machine has loaded a batch size. Over nodes all of them
-    load it now.
-    """
+async def driver_of(testbed: Testbed, batch_size: int) -> Driver:
+    """The driver of a case, with that batch size loaded: here, or on all nodes."""
     if testbed.fleet is None:
-        return _Here(testbed, case, loaded)
+        return _Here(testbed, await testbed.backend.load(batch_size))
+    what = f"load batch size {batch_size}"
     await bring(testbed.fleet, testbed.backend.told, testbed.journal)
-    with outcomes(f"load batch size {batch_size}"):
+    with on_nodes(what), testbed.journal.step(f"{what} on the nodes"):
         there = await testbed.fleet.load(batch_size)
-    if there.batch_size != loaded.batch_size:
-        raise BackendFailed(
-            f"load batch size {batch_size}: the nodes loaded {there.batch_size}, this machine "
-            f"{loaded.batch_size}",
-            step=f"load batch size {batch_size}",
-        )
-    await testbed.fleet.begin_case()
+        await testbed.fleet.begin_case()
     own = Loaded(there.batch_size, there.seconds, there.takes_threads)
-    return _OverNodes(testbed, testbed.fleet, case, own)
+    return _OverNodes(testbed, testbed.fleet, own)
 
 
 class _Here:
     """On this machine."""
 
-    def __init__(self, testbed: Testbed, case: Case, loaded: Loaded):
-        self.loaded, self._testbed, self._case = loaded, testbed, case
+    def __init__(self, testbed: Testbed, loaded: Loaded):
+        self.loaded, self._testbed = loaded, testbed
         self.answers: Answers = testbed.backend
 
-    async def client(self, samples: Mapping[str, Any] | None) -> ClientEntry | None:
-        return await client_limit(self._testbed, self._case, samples)
+    async def client(self, case: Case) -> ClientEntry | None:
+        return await client_limit(self._testbed, case, self._testbed.settings.plain_samples)
 
-    async def ready(self, watch: Verification) -> Run:
+    async def ready(self, case: Case, watch: Verification) -> Run:
         testbed = self._testbed
         target = await testbed.backend.target(
-            self._case,
+            case,
             testbed.settings.plain_samples,
             watch.folder,
             watch.asked,
@@ -108,23 +101,24 @@ async def _run(target: Any, plan: RunPlan, **options: Any) -> RunResult:
 class _OverNodes:
     """On all nodes at once."""
 
-    def __init__(self, testbed: Testbed, fleet: Fleet, case: Case, loaded: Loaded):
-        self.loaded, self._testbed, self._fleet, self._case = loaded, testbed, fleet, case
+    def __init__(self, testbed: Testbed, fleet: Fleet, loaded: Loaded):
+        self.loaded, self._testbed, self._fleet = loaded, testbed, fleet
         self._answers = AnswersOfNodes(fleet, testbed.backend.predict_limit_s)
         self.answers: Answers = self._answers
 
-    async def client(self, samples: Mapping[str, Any] | None) -> ClientEntry | None:
+    async def client(self, case: Case) -> ClientEntry | None:
         return None if self._testbed.served is None else ClientEntry(not_measured=NOT_OVER_NODES)
 
-    async def ready(self, watch: Verification) -> Run:
+    async def ready(self, case: Case, watch: Verification) -> Run:
         asked = watch.asked
         verify = None if asked is None else {**asked, "folder": None}
         return partial(
-            self._fleet.run,
-            case=self._case,
-            samples=self._testbed.settings.plain_samples,
-            verify=verify,
+            self._run, case=case, samples=self._testbed.settings.plain_samples, verify=verify
         )
+
+    async def _run(self, plan: RunPlan, **options: Any) -> RunResult:
+        with on_nodes("the case"):
+            return await self._fleet.run(plan, **options)
 
     async def ended(self, result: RunResult, watch: Verification) -> None:
         self._testbed.journal.record.nodes = ran_on(result) or self._fleet.count

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qs.contract.scoring import wilson
-from qs.evaluate.failures import outcomes
+from qs.evaluate.over_nodes import drop_all, on_nodes
 
 if TYPE_CHECKING:
     from qs.nodes.fleet import Fleet
@@ -27,7 +27,7 @@ class AnswersOfNodes:
 
     async def idle_answers(self, reference: Path | None, **kept: Any) -> str | None:
         """What is wrong with the first node's idle answers that are."""
-        with outcomes("the idle answers before the case"):
+        with on_nodes("the idle answers before the case"):
             answers = await self._fleet.idle_answers(
                 reference=None if reference is None else str(reference),
                 predict_limit_s=self._limit_s,
@@ -37,7 +37,7 @@ class AnswersOfNodes:
 
     async def verification(self, **kept: Any) -> Plain:
         """The judgements of all nodes as one."""
-        with outcomes("verifying answers"):
+        with on_nodes("verifying answers"):
             answers = await self._fleet.verification(
                 predict_limit_s=self._limit_s, **_without_folder(kept)
             )
@@ -53,11 +53,13 @@ class AnswersOfNodes:
         return {"changed": changed, "found": merged(found) if found else None}
 
     async def drop(self) -> None:
-        await self._fleet.drop()
+        await drop_all(self._fleet)
 
     async def note_into(self, folder: str) -> None:
         """Leave what the workers of all nodes noted where those of one machine do."""
-        for name, noted in (await self._fleet.noted()).items():
+        with on_nodes("what the workers noted"):
+            every = await self._fleet.noted()
+        for name, noted in every.items():
             for instance, said in noted.items():
                 plain = "".join(each if each.isalnum() else "_" for each in name)
                 file = Path(folder) / f"answers-{plain}-{instance}.txt"

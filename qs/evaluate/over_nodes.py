@@ -7,21 +7,24 @@ submitted can be told, but no request is made of it in a measured case.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from qs.base import jsonc
 from qs.base.errors import UserError
+from qs.base.storable import storable
 from qs.base.words import counted
-from qs.engine import RunResult
+from qs.engine import HostDied, HostError, HostTimeout, PlanError, RunResult
+from qs.engine.distributed import NodesError
 from qs.evaluate.failures import BackendFailed, lost_in, outcomes
 from qs.evaluate.journal import Journal
 from qs.evaluate.prepare import Prepared
 from qs.models.resolving import SOURCES
 from qs.nodes.shipping import Needed
+from qs.result.row import Outcome
 from qs.settings.case import cases_of
 from qs.settings.nodes_asked import ALL, NodesAsked
 from qs.settings.run_plan import plan_of
@@ -59,22 +62,34 @@ async def fleet_in(prepared: Prepared, journal: Journal) -> AsyncIterator[Fleet 
         offline=request.offline,
         **({} if request.load_timeout is None else {"load_s": request.load_timeout}),
     )
-    with journal.stage(STAGE), journal.step(f"opening the nodes ({request.nodes.words})"):
-        fleet = await opening.__aenter__()
-    try:
+    async with AsyncExitStack() as stack:
+        with journal.stage(STAGE), journal.step(f"opening the nodes ({request.nodes.words})"):
+            fleet = await stack.enter_async_context(opening)
         journal.view.line(f"over {counted(fleet.count, 'node')}: {', '.join(fleet.names)}")
         if request.telemetry:
             journal.warn(NO_POWER)
         yield fleet
         await _keep_logs(fleet, journal)
-    finally:
-        await opening.__aexit__(None, None, None)
+
+
+@contextmanager
+def on_nodes(what: str) -> Iterator[None]:
+    """What goes wrong on nodes as what goes wrong in the backend's process here; a plan that cannot
+    be split is the user's to correct.
+    """
+    try:
+        with outcomes(what):
+            yield
+    except NodesError as error:
+        raise BackendFailed(f"{what}: {error}", "", Outcome.CRASHED, what) from None
+    except PlanError as error:
+        raise UserError(str(error)) from None
 
 
 async def _keep_logs(fleet: Fleet, journal: Journal) -> None:
     try:
         logs = await fleet.logs()
-    except UserError:  # none of them is left
+    except (NodesError, HostError, HostDied, HostTimeout):  # none of them is left
         return
     for name, text in logs.items():
         if text.strip():
@@ -104,7 +119,7 @@ def needed_by(prepared: Prepared) -> Needed:
 async def bring(fleet: Fleet, told: Mapping[str, Any], journal: Journal) -> None:
     """Have every node be as this machine is, if it is not yet: files, environment, process."""
     first = not fleet.about
-    with outcomes("setting up the nodes"):
+    with on_nodes("setting up the nodes"):
         if not first:
             await fleet.set_up(told)
             return
@@ -113,13 +128,15 @@ async def bring(fleet: Fleet, told: Mapping[str, Any], journal: Journal) -> None
     for text in notes:
         journal.warn(text, "nodes_files")
     versions = journal.record.versions
-    for name, about in fleet.about.items():
-        journal.event("node set up", node=name, **about)
-        for text in about.get("notes", ()):
+    for name, told_there in fleet.about.items():
+        about = storable(told_there)
+        journal.event("node set up", node=name, about=about)
+        for text in about.get("notes") or ():
             journal.view.line(f"node {name}: {text}")
-        if about["environment"]["key"] is not None:
-            journal.view.line(f"node {name}: environment {about['environment']['key']}")
-        for kind, version in about["versions"].items():
+        key = (about.get("environment") or {}).get("key")
+        if key is not None:
+            journal.view.line(f"node {name}: environment {key}")
+        for kind, version in (about.get("versions") or {}).items():
             if versions.get(kind) not in (None, version):
                 journal.warn(
                     f"node {name} has the {kind} version {version!r}, this machine "
@@ -127,6 +144,12 @@ async def bring(fleet: Fleet, told: Mapping[str, Any], journal: Journal) -> None
                     "nodes_versions",
                 )
     _warn_of_address(fleet, told, journal)
+
+
+async def drop_all(fleet: Fleet) -> None:
+    """End the backend's process on every node that is left."""
+    with suppress(NodesError, HostError, HostDied, HostTimeout):
+        await fleet.drop()
 
 
 def _warn_of_address(fleet: Fleet, told: Mapping[str, Any], journal: Journal) -> None:

@@ -21,6 +21,7 @@ from qs.evaluate.driving import Driver, driver_of
 from qs.evaluate.failures import BackendFailed, first_fault, note, outcomes
 from qs.evaluate.measure_logs import write_logs
 from qs.evaluate.node_rows import write_logs as write_node_logs
+from qs.evaluate.over_nodes import drop_all
 from qs.evaluate.power import Beside
 from qs.evaluate.server_side import ServerBeside
 from qs.evaluate.slo import with_goals
@@ -151,17 +152,16 @@ async def _measure_case(
         unfit = refusal((journal.record.artifact or {}).get("batch"), asked)
         if unfit is not None:
             raise UserError(unfit)
-        loaded = await testbed.backend.load(asked)
+        driver = await driver_of(testbed, asked)
         testbed.footprint.loaded(_pid(testbed, case))
         if not case.shared_by:
-            case = replace(case, batch_size=loaded.batch_size)
+            case = replace(case, batch_size=driver.loaded.batch_size)
         samples = await testbed.backend.describe_samples(case.batch_size, settings.plain_samples)
-        driver = await driver_of(testbed, case, asked, loaded)
         await watch.begun(driver.answers, settings.plain_samples, case)
-        client = await driver.client(settings.plain_samples)
+        client = await driver.client(case)
         beside, server = Beside(testbed), ServerBeside(testbed.served)
         tokens, goals = TokensBeside.of(testbed.served), settings.goals.value or ()
-        run = await driver.ready(watch)
+        run = await driver.ready(case, watch)
         with (
             outcomes("loading and warming up", flag="predict_timeout"),
             testbed.interrupt.gently() as interrupt,
@@ -187,7 +187,7 @@ async def _measure_case(
             if failure.lost_host:
                 await testbed.backend.drop()
                 if testbed.fleet is not None:
-                    await testbed.fleet.drop()
+                    await drop_all(testbed.fleet)
             note(journal, failure, batch_size)
         return Measured(case, rows.failed(case, failure.said, failure.outcome), None)
     with testbed.interrupt.gently():

@@ -8,7 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
+from contextlib import (
+    AbstractContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+)
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +23,7 @@ from typing import Any
 from qs.base.errors import UserError
 from qs.base.scratch import scratch
 from qs.base.words import counted, data_size
-from qs.engine import Factory, HostError, PlanError, RunPlan, RunResult
+from qs.engine import Factory, HostError, RunPlan, RunResult
 from qs.engine.distributed import Nodes, NodesError, NodesTarget, Shipped, open_nodes
 from qs.nodes.goods import File, Goods
 from qs.nodes.shipping import Needed, goods_of, stage
@@ -30,7 +36,7 @@ PIECE_BYTES = 4 << 20
 # How long nodes may take: to look for files and to fetch them from their sources; to keep a piece;
 # to build an environment and to start a backend; for a word.
 LOOK_S, PIECE_S, SET_UP_S, WORD_S = 7200.0, 120.0, 3 * 3600.0, 60.0
-CHECK_S = 24 * 3600.0
+BUILD_S, CHECK_S = 60.0, 24 * 3600.0
 LOG_BYTES = 256 << 10
 
 Say = Callable[[str], None]
@@ -79,19 +85,18 @@ async def fleet_of(
                 "staged": True,
             },
         )
-        nodes = opened_nodes(asked, Shipped(folder=folder), say)
-        with _refusals():
-            await nodes.__aenter__()
-        try:
+        async with AsyncExitStack() as stack:
             with _refusals():
-                await nodes.build(place, on_loss=_setting_up(asked))
+                nodes = opened_nodes(asked, Shipped(folder=folder), say)
+                await stack.enter_async_context(nodes)
+                await nodes.build(place, BUILD_S, on_loss=_setting_up(asked))
             yield Fleet(nodes, asked, needed, say)
-        finally:
-            await nodes.__aexit__(None, None, None)
 
 
 class Fleet:
-    """Nodes that are open, each with a place for the backend."""
+    """Nodes that are open, each with a place for the backend. What goes wrong on them is raised as
+    Nodes do: NodesError, and what a place raised, named after its node.
+    """
 
     def __init__(self, nodes: Nodes, asked: NodesAsked, needed: Needed, say: Say):
         self._nodes, self._asked, self._needed, self._say = nodes, asked, needed, say
@@ -134,10 +139,9 @@ class Fleet:
             goods = self._goods
         else:
             goods, notes = await asyncio.to_thread(goods_of, self._needed, told)
-        with _refusals():
-            if goods != self._goods:
-                await self._bring(goods)
-            answers = await self._call("set_up", SET_UP_S, goods=goods, told=dict(told))
+        if goods != self._goods:
+            await self._bring(goods)
+        answers = await self._call("set_up", SET_UP_S, goods=goods, told=dict(told))
         self._goods, self._told = goods, dict(told)
         self.about = self._by_name(answers)
         return notes
@@ -147,19 +151,19 @@ class Fleet:
         named after its node.
         """
         self._batch_size = batch_size
-        with _refusals():
-            answers = self._by_name(await self._call("load", CHECK_S, batch_size=batch_size))
+        answers = self._by_name(await self._call("load", CHECK_S, batch_size=batch_size))
         found = {name: answer for name, answer in answers.items() if FAILED not in answer}
         if len(found) < len(answers):
             await self._leave_out(answers, bool(found))
-        sizes = {name: int(answer["loaded_batch_size"]) for name, answer in found.items()}
+        loaded = [_loaded(name, answer) for name, answer in found.items()]
+        sizes = {name: each.batch_size for name, each in zip(found, loaded)}
         if len(set(sizes.values())) > 1:
             said = ", ".join(f"{name} {size}" for name, size in sizes.items())
             raise UserError(f"the nodes loaded other batch sizes than each other: {said}")
         return Loaded(
-            next(iter(sizes.values())),
-            max(float(answer["seconds"]) for answer in found.values()),
-            all(answer["takes_threads"] for answer in found.values()),
+            loaded[0].batch_size,
+            max(each.seconds for each in loaded),
+            all(each.takes_threads for each in loaded),
         )
 
     async def run(
@@ -183,14 +187,13 @@ class Fleet:
                 "verify": verify,
             }
 
-        with _refusals():
-            result = await self._nodes.run(
-                plan,
-                NodesTarget("target", of),
-                on_loss=self._asked.on_loss,
-                beside=beside or nullcontext(),
-                **options,
-            )
+        result = await self._nodes.run(
+            plan,
+            NodesTarget("target", of),
+            on_loss=self._asked.on_loss,
+            beside=beside or nullcontext(),
+            **options,
+        )
         await self._with_places(result)
         return result
 
@@ -241,8 +244,8 @@ class Fleet:
         assert goods is not None
         answer = await call("look", LOOK_S, goods=goods)
         files = goods.files
-        for sha256 in answer["lacking"]:
-            with _reading(files[str(sha256)]) as pieces:
+        for sha256 in filter(files.get, _lacking(answer)):
+            with _reading(files[sha256]) as pieces:
                 for piece, last in pieces:
                     await call("take", PIECE_S, sha256=sha256, piece=piece, last=last)
         await call("set_up", SET_UP_S, goods=goods, told=dict(self._told or {}))
@@ -257,8 +260,8 @@ class Fleet:
         answers = await self._call("look", LOOK_S, goods=goods)
         wanting: dict[str, set[int]] = {}
         for number, answer in enumerate(answers):
-            for sha256 in (answer or {}).get("lacking", ()):
-                wanting.setdefault(str(sha256), set()).add(number)
+            for sha256 in _lacking(answer):
+                wanting.setdefault(sha256, set()).add(number)
         files = goods.files
         for sha256, numbers in wanting.items():
             if sha256 in files:
@@ -284,16 +287,12 @@ class Fleet:
         names = self._nodes.names
         for name, fault in faults.items():
             self._say(f"node {name} is left out: {fault}")
-        with _refusals():
-            await self._call(
-                "give_up",
-                WORD_S,
-                each=lambda number: {"why": str(faults.get(names[number], ""))},
-            )
+        await self._call(
+            "give_up", WORD_S, each=lambda number: {"why": str(faults.get(names[number], ""))}
+        )
 
     async def _each(self, method: str, deadline_s: float, **how: Any) -> dict[str, Any]:
-        with _refusals():
-            return self._by_name(await self._call(method, deadline_s, **how))
+        return self._by_name(await self._call(method, deadline_s, **how))
 
     async def _call(self, method: str, deadline_s: float, **how: Any) -> list[Any]:
         on_loss = _setting_up(self._asked)
@@ -315,10 +314,25 @@ def _own_of(of: Mapping[int, dict[str, Any]], number: int) -> dict[str, Any]:
 _OF_PLACE = ("versions", "environment", "notes")
 
 
+def _loaded(name: str, answer: Mapping[str, Any]) -> Loaded:
+    """What a node says that it has loaded."""
+    try:
+        size, seconds = int(answer["loaded_batch_size"]), float(answer["seconds"])
+        return Loaded(size, seconds, bool(answer["takes_threads"]))
+    except (KeyError, TypeError, ValueError):
+        raise NodesError(f"node {name} does not say what it has loaded: {answer!r:.200}") from None
+
+
 def drive_of(case: Case, share: RunPlan, samples: Mapping[str, Any] | None) -> dict[str, Any]:
     """How the copies of one node are driven: those that its share has."""
     own = replace(case, instances=share.pool.instances or 1)
     return own.drive() | {"samples": samples}
+
+
+def _lacking(answer: Any) -> list[str]:
+    """The files that a node says it lacks."""
+    said = answer.get("lacking") if isinstance(answer, Mapping) else None
+    return [each for each in said or () if isinstance(each, str)]
 
 
 def _only_runner_differs(before: Mapping[str, Any], told: Mapping[str, Any]) -> bool:
@@ -336,7 +350,7 @@ def _refusals() -> Iterator[None]:
     """Nodes that cannot be had, and what their code refuses, are the user's to correct."""
     try:
         yield
-    except (NodesError, PlanError) as error:
+    except NodesError as error:
         raise UserError(str(error)) from None
     except HostError as error:
         if error.is_a(UserError):

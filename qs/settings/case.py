@@ -182,6 +182,6 @@ def _instances(settings: Settings, clients: int) -> int:
     pool = settings.pool.value
     if pool == "process":
         return clients
-    return (
-        settings.workers.value or 1 if pool == "async" else min(settings.instances.value, clients)
-    )
+    if pool == "async":
+        return settings.workers.value or settings.nodes.value
+    return min(settings.instances.value, clients)

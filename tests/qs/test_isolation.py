@@ -117,7 +117,7 @@ def test_a_loss_in_one_batch_size_costs_no_other(tmp_path, misdeed, outcome):
 def test_a_hang_in_the_comparison_is_found_and_the_rest_is_measured(tmp_path):
     hangs = "time.sleep(1000) if self.calls == 3 else None"
     root = misbehaving(tmp_path, hangs, test_numeric=True)
-    status, result, _ = run(root, *PLAN, "--iterations", 2)
+    status, result, _ = run(root, *PLAN[:2], "--iterations", 2, *PLAN[4:])
     assert status == 3
     assert "predict gave no answer in time" in result["Accuracy"]["Numeric"]["Not Measured"]
     assert [row["Completed"] for row in result["Performance"]] == [2]

@@ -33,7 +33,7 @@ class NodesHere:
         for place in self.places:
             await place.__aexit__(None, None, None)
 
-    async def build(self, place: Any, *, on_loss: str = "stop") -> None:
+    async def build(self, place: Any, deadline_s: float = 0.0, *, on_loss: str = "stop") -> None:
         module, _, name = place.reference.partition(":")
         made = getattr(__import__(module, fromlist=[name]), name)
         before = Path.cwd()
