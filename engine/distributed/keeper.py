@@ -54,11 +54,10 @@ class RayPlaces:
         self._log = tempfile.TemporaryFile(prefix="keeper-")  # noqa: SIM115
         self._process: subprocess.Popen[bytes] | None = None
         self._listening: asyncio.Task[None] | None = None
-        self._turn = asyncio.Lock()
-        self._answers: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._questions = 0
+        self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._lost: asyncio.Queue[tuple[int, str]] = asyncio.Queue()
         self._running: set[int] = set()
-        self._names: dict[int, str] = {}
         self._closed = False
 
     async def open(self) -> list[Placed]:
@@ -165,14 +164,20 @@ class RayPlaces:
                 elif "lost" in message:
                     self._lose(*message["lost"])
                 else:
-                    self._answers.put_nowait(message)
+                    self._answer(message, message.get("id"))
         finally:
             transport.close()
             if not self._closed:
                 why = await self._death()
                 for number in sorted(self._running):
                     self._lose(number, why)
-                self._answers.put_nowait({"error": why})
+                self._answer({"error": why})
+
+    def _answer(self, message: dict[str, Any], question: int | None = None) -> None:
+        """To that question, or to all where it does not say which."""
+        for number, answer in self._answers.items():
+            if question in (None, number) and not answer.done():
+                answer.set_result(message)
 
     def _lose(self, number: int, why: str) -> None:
         if number in self._running:
@@ -180,29 +185,28 @@ class RayPlaces:
             self._lost.put_nowait((number, why))
 
     async def _ask(self, limit_s: float, **message: Any) -> Any:
-        """The keeper's answer; they come in the order of the questions. Raises NodesError."""
-        async with self._turn:
-            process = self._process
-            if process is None or process.poll() is not None or self._closed:
-                raise NodesError(await self._death())
-            assert process.stdin is not None
-            try:
-                process.stdin.write(json.dumps(message).encode() + b"\n")
-                process.stdin.flush()
-            except BrokenPipeError:
-                raise NodesError(await self._death()) from None
-            try:
-                answer = await asyncio.wait_for(self._answers.get(), limit_s)
-            except asyncio.TimeoutError:
-                process.kill()
-                what = f"Ray did not {message['do']} within {limit_s:g} s"
-                raise NodesError(f"{what}{self._tail()}") from None
-            except asyncio.CancelledError:
-                process.kill()  # its answer would be taken for the next one
-                raise
-        if "error" in answer:
-            raise NodesError(answer["error"])
-        return answer["answer"]
+        """The keeper's answer. Raises NodesError."""
+        process = self._process
+        if process is None or process.poll() is not None or self._closed:
+            raise NodesError(await self._death())
+        assert process.stdin is not None
+        question, self._questions = self._questions, self._questions + 1
+        answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._answers[question] = answer
+        try:
+            process.stdin.write(json.dumps({"id": question, **message}).encode() + b"\n")
+            process.stdin.flush()
+            told = await asyncio.wait_for(answer, limit_s)
+        except BrokenPipeError:
+            raise NodesError(await self._death()) from None
+        except asyncio.TimeoutError:
+            what = f"Ray did not {message['do']} within {limit_s:g} s"
+            raise NodesError(f"{what}{self._tail()}") from None
+        finally:
+            self._answers.pop(question, None)
+        if "error" in told:
+            raise NodesError(told["error"])
+        return told["answer"]
 
     async def _death(self) -> str:
         """How the keeper ended."""

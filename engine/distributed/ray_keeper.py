@@ -56,15 +56,15 @@ def main() -> None:
         message = commands.get()
         if message is None:
             break
-        do = message.pop("do")
+        question, do = message.pop("id"), message.pop("do")
         try:
             answer = getattr(holder, do)(**message)
         except NodesError as fault:
-            tell(error=str(fault))
+            tell(id=question, error=str(fault))
         except Exception as fault:
-            tell(error=f"{type(fault).__name__}: {chain(fault)}")
+            tell(id=question, error=f"{type(fault).__name__}: {chain(fault)}")
         else:
-            tell(answer=answer)
+            tell(id=question, answer=answer)
     try:
         holder.close()
     finally:
