@@ -77,10 +77,14 @@ class NodeProcess:
     def pid(self) -> int:
         return self._process.pid
 
-    def wait(self) -> None:
-        """Until it has ended; what it has left behind is ended too."""
-        self._process.wait()
+    def wait(self, limit_s: float | None = None) -> bool:
+        """Until it has ended, or so long; whether it has. What it has left behind is ended too."""
+        try:
+            self._process.wait(limit_s)
+        except subprocess.TimeoutExpired:
+            return False
         self._sweep()
+        return True
 
     async def ended(self) -> None:
         """`wait` on the event loop."""

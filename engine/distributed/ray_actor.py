@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import threading
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from qs.engine.distributed.node_process import NodeProcess, machine_id
 _WORKERS_OWN = ("RAY_JOB_ID", "RAY_RAYLET_PID", "RAY_CLIENT_MODE", "OMP_NUM_THREADS")
 _HIDES = ("VISIBLE_DEVICES", "VISIBLE_CORES", "VISIBLE_CHIPS")
 _NEEDED = ("numpy",)
+_LOOK_S = 0.5
+_LEAVE_S = 1.0
 
 
 class NodeActor:
@@ -33,6 +36,7 @@ class NodeActor:
 
     def __init__(self, arranged: dict[str, Any]):
         self._arranged = arranged
+        self._raylet = os.getppid()
         self._as_nice_as_the_raylet()
 
     def about(self) -> dict[str, Any]:
@@ -50,9 +54,9 @@ class NodeActor:
             "missing": [name for name in _NEEDED if find_spec(name) is None],
         }
 
-    def run(self, line: bytes, cpus: list[int] | None) -> str:
-        """Start a node process, on those CPUs if they are given, and wait until it has ended; how
-        it ended, in words.
+    def run(self, line: bytes, cpus: list[int] | None) -> tuple[str, bool]:
+        """Start a node process, on those CPUs if they are given, and wait until it has ended: how
+        it ended, in words, and whether that was for the end of the raylet.
         """
         if cpus is not None:
             os.sched_setaffinity(0, cpus)  # of this thread, and so of its children
@@ -64,8 +68,15 @@ class NodeActor:
             folder=None if folder is None else Path(folder),
         )
         try:
-            process.wait()
-            return process.how()
+            while not process.wait(_LOOK_S):
+                if os.getppid() != self._raylet:
+                    # Ray's own worker waits for its task in this case, and the others hear of the
+                    # raylet's end in ten seconds; the answer of this task they hear now.
+                    leaving = threading.Timer(_LEAVE_S, os._exit, (1,))
+                    leaving.daemon = True
+                    leaving.start()
+                    return "its raylet died", True
+            return process.how(), False
         finally:
             process.kill()
             process.close()
@@ -76,7 +87,7 @@ class NodeActor:
         """
         self._niced = False
         try:
-            meant = os.getpriority(os.PRIO_PROCESS, os.getppid())
+            meant = os.getpriority(os.PRIO_PROCESS, self._raylet)
             self._niced = os.nice(0) > meant
             os.setpriority(os.PRIO_PROCESS, 0, meant)
         except OSError:
@@ -101,7 +112,7 @@ class NodeActor:
     def _environment(self) -> dict[str, str]:
         """The raylet's own, as it was when that was started."""
         try:
-            data = Path(f"/proc/{os.getppid()}/environ").read_bytes()
+            data = Path(f"/proc/{self._raylet}/environ").read_bytes()
             pairs = (entry.partition(b"=") for entry in data.split(b"\0") if b"=" in entry)
             base = {os.fsdecode(name): os.fsdecode(value) for name, _, value in pairs}
         except OSError:  # another user's

@@ -38,6 +38,7 @@ class Holder:
         self._actors: dict[int, Any] = {}
         self._nodes: dict[int, str] = {}
         self._ended: set[int] = set()
+        self._dead: set[str] = set()  # nodes; the cluster may not know yet
         self._arranged: dict[str, Any] = {}
         self._cpus: dict[int, list[int]] = {}
         self._address = ""
@@ -104,7 +105,8 @@ class Holder:
         in_use = {self._nodes[number] for number in but if number in self._nodes}
         lost = [number for number in but if number in self._nodes and number in self._ended]
         again = {self._nodes[number] for number in lost}
-        for node in choosing.spare_of(self._ray.nodes(), in_use, again):
+        nodes = [node for node in self._ray.nodes() if node["NodeID"] not in self._dead]
+        for node in choosing.spare_of(nodes, in_use, again):
             try:
                 placed = self._place([node])[0]
             except NodesError as fault:
@@ -276,9 +278,13 @@ class Holder:
             return
         self._ended.add(number)
         fault = future.exception()
-        why = future.result() if fault is None else ray_reasons.lost_words(str(fault))
-        if fault is not None and not self._alive(self._nodes[number]):
-            why = f"its raylet died or was removed from the cluster ({why})"
+        if fault is None:
+            why, raylet_died = future.result()
+        else:
+            why = ray_reasons.lost_words(str(fault))
+            raylet_died = not self._alive(self._nodes[number])
+        if raylet_died:
+            self._dead.add(self._nodes[number])
         self._tell(lost=[number, why])
 
     def _alive(self, node_id: str) -> bool:

@@ -38,6 +38,8 @@ def failed_words(message: str, executable: str = "") -> str:
     missing = re.search(r"No module named '([\w.]+)'", text)
     if missing:
         return lacking([missing[1]], executable)
+    if re.search(r"node has died|node was terminated", text):
+        return "its raylet has died a moment ago; try again, without it"
     if "runtime_env" in text or "runtime environment" in text.lower():
         return f"Ray could not bring our files there: {_shortened(text)}"
     return _shortened(text)
