@@ -159,3 +159,15 @@ class Unreadable:
 
     def __reduce__(self) -> Any:
         return (os.getpgid, (1 << 30,))
+
+
+def null() -> Any:
+    """Does nothing."""
+    return lambda sample: None
+
+
+def null_coroutine() -> Any:
+    async def nothing(sample: Any) -> None:
+        pass
+
+    return nothing

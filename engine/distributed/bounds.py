@@ -37,3 +37,7 @@ class Allowance:
         self._cpu_s -= cpu_s
         if self._cpu_s < 0:
             raise FrameError("messages that take too long to read")
+
+    def give(self) -> None:
+        """It was asked something that one frame answers."""
+        self._frames = min(self._frames + 1, MOST_FRAMES)

@@ -100,12 +100,12 @@ class Guard:
         """Wait for something to happen, and handle it."""
         self._want()
         ready = {key.fileobj: events for key, events in self._select.select(_LOOK_S)}
-        self._reap()
-        events = ready.get(self._driver, 0)
-        if events & selectors.EVENT_READ:
+        if ready.get(self._driver, 0) & selectors.EVENT_READ:
             self._hear_driver()
+            self._send()  # an answer for the clock waits for nothing
         elif time.monotonic() - self._heard > SILENT_S:
             self._why = f"nothing was heard of its driver for {SILENT_S:g} s"
+        self._reap()
         if ready.get(self._child, 0) & selectors.EVENT_READ:
             self._hear_child()
         if 0 in ready and not os.read(0, _READ):

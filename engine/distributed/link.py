@@ -159,6 +159,7 @@ class Link:
             answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._clocks[self._count] = MONOTONIC.now_ns(), answered
             self._tell(Kind.CLOCK, _NUMBER.pack(self._count))
+            self._allowance.give()
             either: set[asyncio.Future[Any]] = {answered, self._gone}
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             self._raise_if_lost()

@@ -578,6 +578,16 @@ def test_round_trips_are_made_one_after_the_other():
     with_node(work)
 
 
+def test_what_was_asked_for_is_no_flood():
+    async def work(link, stranger):
+        answering = asyncio.ensure_future(stranger.asked())
+        await link.synchronise(1_500)
+        assert link.lost == ""
+        answering.cancel()
+
+    with_node(work)
+
+
 def test_a_node_ends_when_it_is_told_to():
     async def work(link, stranger):
         closing = asyncio.ensure_future(link.close())
