@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from qs.engine.clock import MONOTONIC
+from qs.engine.conduct.lead import Snapshot
 from qs.engine.conduct.progress import NodeProgress
 from qs.engine.distributed.node import Node
-from qs.engine.distributed.updates import Kept, Update
+from qs.engine.distributed.updates import Update
 from qs.engine.plan import RunPlan
 from qs.engine.record.intervals import IntervalLog
 from qs.engine.result import RunResult
@@ -28,7 +29,7 @@ class Follower:
     phase: str = "starting"
     update: Update | None = None  # the last one
     heard_ns: int = 0  # when it came
-    snapshot: Kept | None = None
+    snapshot: Snapshot | None = None
     last_interval: int = -1
     result: RunResult | None = None
     lost: str = ""

@@ -12,14 +12,12 @@ from typing import Any
 from qs.engine.conduct.lead import Moment, Snapshot
 from qs.engine.conduct.progress import Progress
 from qs.engine.distributed.checkpoints import (
-    errors_of,
     plain_checkpoint,
     plain_snapshot,
     snapshot_of,
 )
 from qs.engine.distributed.counts import MOST_COUNT, intervals_of
 from qs.engine.hosts.messages import whole
-from qs.engine.record.histogram import Histogram
 from qs.engine.record.intervals import Interval
 from qs.engine.result import RunResult, WarmUpResult
 
@@ -37,37 +35,6 @@ class RunOptions:
 
 
 @dataclass(frozen=True)
-class Kept:
-    """A snapshot as it was told: its histograms, which are large, are read when they are asked for,
-    and raise ValueError where they make no sense.
-    """
-
-    now_ns: int
-    start_ns: int
-    completed: int
-    errors_by_kind: dict[str, int]
-    plain: Any
-
-    @property
-    def response(self) -> Histogram:
-        return self.opened().response
-
-    @property
-    def service(self) -> Histogram:
-        return self.opened().service
-
-    @property
-    def lateness(self) -> Histogram:
-        return self.opened().lateness
-
-    def opened(self) -> Snapshot:
-        try:
-            return snapshot_of(self.plain)
-        except TypeError as fault:
-            raise ValueError(str(fault)) from None
-
-
-@dataclass(frozen=True)
 class Update:
     """What has been measured on a node by a moment. All times are on its clock."""
 
@@ -81,7 +48,7 @@ class Update:
     last_answer_ns: int  # 0 before the first
     # closed since the last update that had some, over all workers; None: not in this update
     intervals: tuple[Interval, ...] | None = None
-    snapshot: Kept | None = None  # about once a second
+    snapshot: Snapshot | None = None  # about once a second
     progress: Progress | None = None  # without its histogram
 
 
@@ -119,14 +86,7 @@ def update_of(plain: Any, most: int) -> Update:
     if "intervals" in plain:
         intervals = tuple(intervals_of(plain["intervals"], most))
     if "snapshot" in plain:
-        now_ns, start_ns, completed, errors, *_ = plain["snapshot"]
-        snapshot = Kept(
-            whole(now_ns),
-            whole(start_ns),
-            whole(completed, MOST_COUNT),
-            errors_of(errors),
-            plain["snapshot"],
-        )
+        snapshot = snapshot_of(plain["snapshot"])
     return Update(**counts, intervals=intervals, snapshot=snapshot, progress=progress)
 
 

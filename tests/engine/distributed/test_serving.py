@@ -185,7 +185,7 @@ def test_a_run_of_each_kind_begins_when_it_is_told_and_tells_what_it_measures(ki
         told = [interval for each in updates for interval in each.intervals or ()]
         assert 0 < sum(int(each.counts.sum()) for each in told) <= 261
         kept = [each.snapshot for each in updates if each.snapshot is not None]
-        assert kept and kept[-1].opened().response.count == kept[-1].completed
+        assert kept and kept[-1].response.count == kept[-1].completed
         assert all(each.start_ns == result.start_ns for each in updates)
         assert updates[-1].began_ns >= result.start_ns > updates[-1].told_ns
         assert updates[-1].progress.phase in ("measure", "drain")
