@@ -57,6 +57,14 @@ def length_of(found: Sequence[Sequence[IntervalRow]]) -> float:
     return max((row.length_s for rows in found for row in rows), default=0.0)
 
 
+def counted_of(found: Sequence[Sequence[IntervalRow]], length_s: float) -> IntervalLog:
+    """What their rows counted, in intervals of that length or longer ones."""
+    counted = IntervalLog(length_s)
+    for rows in found:
+        counted.add((0, one) for one in _Series(rows, length_s).intervals())
+    return counted
+
+
 def _on_one_another(
     found: Sequence[Sequence[IntervalRow]], wall_s: float, counted: IntervalLog | None
 ) -> list[IntervalRow]:
@@ -64,9 +72,7 @@ def _on_one_another(
     if not length_s:
         return []
     if counted is None:
-        counted = IntervalLog(length_s)
-        for rows in found:
-            counted.add((0, one) for one in _Series(rows, length_s).intervals())
+        counted = counted_of(found, length_s)
     while wall_s > counted.interval_s * counted.scale * counted.LIMIT:
         counted.coarsen_to(2 * counted.scale)
     length_s = counted.interval_s * counted.scale

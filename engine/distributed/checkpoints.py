@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from qs.engine.checks import LONGEST_S
 from qs.engine.clock import FOREVER_NS
 from qs.engine.conduct.joined_rows import merged_by_number
 from qs.engine.conduct.layout import workers_of
@@ -165,6 +166,8 @@ def missing_of(
     checkpoint was made died with it, the others were never made. Of conversations nobody knows.
     """
     until_ns = min(int(until_s * 1e9), until_ns_of(share, 0))
+    if until_ns > LONGEST_S * 1e9 and not share.load.ends and share.stop.iterations is None:
+        until_ns = now_ns  # nobody can say what a load without an end would have made
     if heir is not None:
         until_ns = min(until_ns, _begun_ns(heir))
     workers = FOREVER_NS if share.pool.kind == "async" else workers_of(share)

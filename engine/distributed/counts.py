@@ -18,10 +18,12 @@ import numpy as np
 
 from qs.engine.hosts.messages import whole
 from qs.engine.record.histogram import COUNTS, Histogram, index_of
-from qs.engine.record.intervals import Interval, IntervalRow
+from qs.engine.record.intervals import Interval, IntervalLog, IntervalRow
 
-# What one message may hold of counts, unpacked.
-MOST_BYTES = 64 << 20
+# How many numbers may be packed together: the counts of a long run's intervals.
+MOST_PACKED = 8_000_000
+# Rows of a result.
+MOST_ROWS = 2 * IntervalLog.LIMIT
 MOST_COUNT = 1 << 62
 _LEVEL = 1
 _HEAD = struct.Struct("<BQ")
@@ -39,13 +41,13 @@ def packed(*arrays: np.ndarray) -> bytes:
     return zlib.compress(b"".join(parts), _LEVEL)
 
 
-def unpacked(data: Any, many: int) -> list[np.ndarray]:
-    """So many arrays, as int64."""
+def unpacked(data: Any, many: int, most: int = MOST_PACKED) -> list[np.ndarray]:
+    """So many arrays, as int64, of at most so many numbers in all."""
     if not isinstance(data, bytes):
         raise ValueError(f"{type(data).__name__} for packed numbers")
     opened = zlib.decompressobj()
     try:
-        raw = opened.decompress(data, MOST_BYTES)
+        raw = opened.decompress(data, 8 * most + many * _HEAD.size + 1)
     except zlib.error as fault:
         raise ValueError(f"packed numbers that are none ({fault})") from None
     if not opened.eof or opened.unused_data:
@@ -58,6 +60,9 @@ def unpacked(data: Any, many: int) -> list[np.ndarray]:
         at += _HEAD.size
         if width not in _WIDTHS or size > (len(raw) - at) // width:
             raise ValueError("packed numbers of no size")
+        most -= size
+        if most < 0:
+            raise ValueError("too many packed numbers")
         cells = np.frombuffer(raw, np.uint8, size * width, at).reshape(width, size)
         values = np.ascontiguousarray(cells.T).view(f"<u{width}").reshape(-1)
         if width == 8 and size and int(values.max()) >= MOST_COUNT:
@@ -115,7 +120,7 @@ def plain_histogram(one: Histogram) -> tuple:
 def histogram_of(plain: Any) -> Histogram:
     """Raises ValueError for one that no values make."""
     data, count, least, most, total, beyond = _tuple(plain, 6)
-    steps, counts = unpacked(data, 2)
+    steps, counts = unpacked(data, 2, 2 * COUNTS)
     index = ascending(steps)
     if index.size != counts.size or (counts.size and int(counts.min()) < 1):
         raise ValueError("counts that belong to no values")
@@ -199,10 +204,15 @@ def rows_of(plain: Any) -> list[IntervalRow]:
     starts = np.frombuffer(begins, "<f8").reshape(-1, 2)
     if not np.all(np.isfinite(starts)) or size and float(starts.min()) < 0:
         raise ValueError("rows at no time")
-    if np.any(np.diff(starts[:, 0]) <= 0):
+    if size > MOST_ROWS:
+        raise ValueError(f"more than {MOST_ROWS:,} rows")
+    # One follows the other; the last may be shorter.
+    if np.any(np.abs(starts[:, 0] - np.arange(size) * starts[:1, 1]) > 1e-6 * (1 + starts[:, 0])):
         raise ValueError("rows in no order")
     pieces = _pieces(size, sizes, steps, counts) if sizes.size or not size else [_NONE] * size
     completed, errors, *known = columns
+    if sizes.size and np.any(_sums(sizes, counts) != completed - 1):
+        raise ValueError("rows whose counts are not those of their requests")
     optional = (map(_minus_1, column.tolist()) for column in known)
     return [
         IntervalRow(start_s, length_s, done - 1, failed - 1, p50_ns, p99_ns, waiting, index, counts)
@@ -266,6 +276,13 @@ def _pieces(
     return [(index[low:high], counts[low:high]) for low, high in zip(edges, edges[1:])]
 
 
+def _sums(sizes: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Of each piece."""
+    below = np.concatenate([_NONE[0], [0], np.cumsum(counts)])
+    ends = np.cumsum(sizes)
+    return below[ends] - below[ends - sizes]
+
+
 def _sum(counts: np.ndarray) -> int:
     """Exactly: a node may tell numbers whose sum is none of int64."""
     if counts.size and int(counts.max()) * counts.size >= MOST_COUNT:
@@ -283,4 +300,4 @@ def finite(value: Any, least: float = 0.0, most: float = math.inf) -> float:
     """The value, if it is a number from `least` to `most`, but not infinite."""
     if type(value) not in (int, float) or not math.isfinite(value) or not least <= value <= most:
         raise ValueError(f"{value!r:.40} for a number from {least:g} to {most:g}")
-    return float(value)
+    return value

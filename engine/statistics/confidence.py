@@ -69,7 +69,7 @@ class Evidence:
         self._of = of
         self._log = IntervalLog(interval_s, limit=self.LIMIT)
         self.interval_s = interval_s
-        self._percentiles = tuple(dict.fromkeys(percentiles))
+        self.percentiles = tuple(dict.fromkeys(percentiles))
         self._last: dict[int, int] = {}
 
     def add(self, intervals: Iterable[tuple[int, Interval]]) -> None:
@@ -111,7 +111,7 @@ class Evidence:
         seen = _Seen(cells, counts, self._of)
         return Confidence(
             _throughput(counts, length_s),
-            {percentile: seen.percentile(percentile) for percentile in self._percentiles},
+            {percentile: seen.percentile(percentile) for percentile in self.percentiles},
         )
 
 
