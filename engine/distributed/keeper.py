@@ -51,6 +51,7 @@ class RayPlaces:
         self._shipped = shipped or Shipped()
         self._say = say
         self._folder: Path | None = None
+        self._held = -1
         self._log = tempfile.TemporaryFile(prefix="keeper-")  # noqa: SIM115
         self._process: subprocess.Popen[bytes] | None = None
         self._listening: asyncio.Task[None] | None = None
@@ -124,10 +125,12 @@ class RayPlaces:
             if self._folder is not None:
                 # The keeper has done so, unless it was killed.
                 await asyncio.to_thread(_removed, self._folder)
+                os.close(self._held)
+                self._folder = None
             self._log.close()
 
     def _start(self) -> None:
-        self._folder = ray_cluster.new_folder()
+        self._folder, self._held = ray_cluster.new_folder()
         down, up = os.pipe()
         handle = above_standard(os.dup(self._log.fileno()))
         path = [*import_path(), *filter(None, [os.environ.get("PYTHONPATH")])]

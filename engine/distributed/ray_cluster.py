@@ -48,17 +48,17 @@ def is_loopback(address: str) -> bool:
     return address.rpartition(":")[0].strip("[]") in ("127.0.0.1", "localhost", "::1")
 
 
-def new_folder() -> Path:
-    """A folder for a cluster's files, held for as long as this process lives."""
+def new_folder() -> tuple[Path, int]:
+    """A folder for a cluster's files, and a descriptor that holds it for as long as it is open."""
     short = "/tmp" if os.access("/tmp", os.W_OK) else None
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=short))
     held = os.open(folder / _FILE, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    fcntl.flock(held, fcntl.LOCK_EX)  # let go when this process ends, however it does
-    return folder
+    fcntl.flock(held, fcntl.LOCK_EX)
+    return folder, held
 
 
 def remove_stale() -> None:
-    """Remove folders of this user whose process has ended without doing so."""
+    """Remove folders of this user that nobody holds, as their processes were killed."""
     for folder in Path("/tmp").glob(f"{PREFIX}*"):
         try:
             if folder.is_symlink() or folder.stat().st_uid != os.getuid():
