@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -26,7 +27,8 @@ def counts_until(shards: Sequence[Poisson], until_ns: int) -> list[int]:
     return [_Near(shard, until_ns, until_ns).before for shard in shards]
 
 
-def first_of(shards: Sequence[Poisson], count: int) -> tuple[list[int], int]:
+@lru_cache(maxsize=4)  # a plan is looked at, made and run: each asks for the same
+def first_of(shards: tuple[Poisson, ...], count: int) -> tuple[tuple[int, ...], int]:
     """How many of the first `count` requests of all are each one's, and when the last of them is
     due (ns). Of those that are due at the same time the earlier parts come first.
     """
@@ -46,7 +48,7 @@ def first_of(shards: Sequence[Poisson], count: int) -> tuple[list[int], int]:
     chosen = np.argsort(due, kind="stable")[:missing]
     own = np.bincount(whose[chosen], minlength=len(near))
     last_ns = int(due[chosen[-1]]) if chosen.size else FOREVER_NS
-    return [each.before + int(more) for each, more in zip(near, own)], last_ns
+    return tuple(each.before + int(more) for each, more in zip(near, own)), last_ns
 
 
 class _Near:

@@ -63,7 +63,7 @@ def whole_of(plan: RunPlan, of: int) -> RunPlan:
         own.duration_s,
     ):
         return plan
-    shards = [load.shard(index, of) for index in range(of)]
+    shards = tuple(load.shard(index, of) for index in range(of))
     before = sum(counts_until(shards, int(server.min_duration_s * 1e9)))
     count = max(before + 1, server.least_queries())
     last_ns = first_of(shards, count)[1]
@@ -200,7 +200,7 @@ def _counts(plan: RunPlan, of: int) -> Sequence[int | None]:
         return [end - begin for begin, end in zip(dealt, dealt[1:])]
     if type(plan.load) is not Poisson or total > MOST_DRAWN:
         return [part_of(total, index, of) for index in range(of)]
-    shards = [plan.load.shard(index, of) for index in range(of)]
+    shards = tuple(plan.load.shard(index, of) for index in range(of))
     return first_of(shards, total)[0]
 
 
