@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from qs.engine.clock import MONOTONIC
-from qs.engine.conduct.lead import Snapshot
 from qs.engine.conduct.progress import NodeProgress
 from qs.engine.distributed.node import Node
+from qs.engine.distributed.sparse import Kept
 from qs.engine.distributed.updates import Update
 from qs.engine.plan import RunPlan
 from qs.engine.record.intervals import IntervalLog
@@ -29,7 +29,7 @@ class Follower:
     phase: str = "starting"
     update: Update | None = None  # the last one
     heard_ns: int = 0  # when it came
-    snapshot: Snapshot | None = None
+    kept: Kept | None = None  # all that it had measured at its last checkpoint
     last_interval: int = -1
     result: RunResult | None = None
     lost: str = ""
@@ -55,10 +55,9 @@ class Follower:
 
     @property
     def accounted(self) -> int:
-        """How many of its share's requests are answered, failed, or lost in its clients' hands."""
-        known = 0 if self.snapshot is None else self.snapshot.completed
-        failed = 0 if self.snapshot is None else sum(self.snapshot.errors_by_kind.values())
-        return known + failed + (self.share.clients or 0)
+        """How many requests of its share have an outcome, or were lost in its clients' hands."""
+        told = 0 if self.kept is None else self.kept.accounted
+        return told + (self.share.clients or 0)
 
     @property
     def times_replaced(self) -> int:
@@ -75,9 +74,10 @@ class Follower:
         """Take up what it tells. Once it is lost nothing of it counts any more."""
         if self.over:
             return
-        self.update, self.heard_ns = update, MONOTONIC.now_ns()
+        self.heard_ns = MONOTONIC.now_ns()
+        self.update = replace(update, snapshot=None, intervals=None)
         if update.snapshot is not None:
-            self.snapshot = update.snapshot
+            self.kept = Kept(update.snapshot)
         if update.intervals:
             self.log.add((self.index, interval) for interval in update.intervals)
             newest = max(interval.number for interval in update.intervals)

@@ -20,8 +20,9 @@ from qs.engine.conduct.stopping import StopRules
 from qs.engine.distributed.asked import Manner, checked_plan
 from qs.engine.distributed.errors import NodeLost, NodesError
 from qs.engine.distributed.follower import Follower
+from qs.engine.distributed.late import rest_of
 from qs.engine.distributed.losing import ANSWER_S, Ended, Losing, words_of_loss
-from qs.engine.distributed.node import FAULTS, Node
+from qs.engine.distributed.node import FAULTS, Node, none_left
 from qs.engine.distributed.parts import whole_result
 from qs.engine.distributed.shares import shares_of
 from qs.engine.distributed.targets import NodesTarget
@@ -76,7 +77,7 @@ class Leading:
         self._nodes = tuple(nodes)
         living = [node for node in nodes if not node.lost]
         if not living:
-            raise NodesError("no node is left to run on")
+            raise NodesError(none_left(nodes))
         self._plan = checked_plan(plan, target, samples, len(living), manner)
         self._target, self._samples, self._manner = target, samples, manner
         self._replacement = replacement
@@ -268,8 +269,9 @@ class Leading:
             tell(self._whole.progress(self.followers, now_ns, self.start_ns, ended))
 
     async def _hear(self, follower: Follower) -> None:
+        updates = follower.node.link.updates
         while not follower.over:
-            self._whole.hear(follower, await follower.node.link.updates.get())
+            self._whole.hear(follower, await updates.get())
             self._wake.set()
 
     async def _finish(self, follower: Follower) -> None:
@@ -300,8 +302,6 @@ class Leading:
 
     async def _take_over(self, lost: Follower) -> None:
         """Have another node do what is left of a lost one's share."""
-        from qs.engine.distributed.late import rest_of
-
         try:
             node = await self._replacement(lost.node)
         except (*FAULTS, NodesError) as fault:
@@ -337,6 +337,7 @@ class Leading:
             self._plan,
             self._nodes,
             self.followers,
+            self._whole,
             start_ns=self.start_ns,
             started_at=self._started_at,
             ended=self.ended,

@@ -110,6 +110,7 @@ class Link:
         self._clocks: dict[int, tuple[int, asyncio.Future[None]]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closing = False
+        self.ended_by_itself = False
         self._interval_ns, self._began_ns = 1, 0  # of the run
 
     @property
@@ -232,10 +233,13 @@ class Link:
         if not self._gone.done():
             self._tell(Kind.ALIVE)
 
-    def lose(self, why: str) -> None:
-        """It is lost, unless it was before."""
+    def lose(self, why: str, by_itself: bool = False) -> None:
+        """It is lost, unless it was before. `by_itself`: it ended, or its connection did, and
+        nobody here has cut it off.
+        """
         if self._gone.done():
             return
+        self.ended_by_itself = by_itself
         self._gone.set_result("it was ended" if self._closing else why)
         self._transport.abort()
         for each in self._answers.values():
@@ -280,7 +284,7 @@ class Link:
         elif kind == Kind.UPDATE:
             self._update(body)
         elif kind == Kind.ENDED:
-            self.lose(f"its process ended: {_how(json.loads(body))}")
+            self.lose(f"its process ended: {_how(json.loads(body))}", by_itself=True)
         elif kind != Kind.ALIVE:
             raise FrameError(f"a frame of kind {kind}")
 

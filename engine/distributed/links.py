@@ -208,7 +208,7 @@ class _Door(asyncio.Protocol):
         self._links.leaves(self)
         if self._link is not None:
             why = "the connection to it was lost" if fault else "it closed the connection"
-            self._link.lose(why)
+            self._link.lose(why, by_itself=True)
 
     def pause_writing(self) -> None:
         if self._link is not None:

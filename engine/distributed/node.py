@@ -33,17 +33,20 @@ class Node:
 
     @property
     def lost(self) -> str:
-        """Why it was lost; "" while it lives. How its process ended says more than that its
-        connection did.
+        """Why it was lost; "" while it lives. How its process ended by itself says more than that
+        its connection did.
         """
         link = getattr(self, "link", None)
-        return self.how or ("" if link is None else link.lost)
+        if link is None or link.ended_by_itself or not link.lost:
+            return self.how or ("" if link is None else link.lost)
+        return link.lost
 
     def end(self, how: str) -> None:
         """Its process has ended, its place says."""
         self.how = how
         self.ended.set()
-        self.give_up(how)
+        if hasattr(self, "link"):
+            self.link.lose(how, by_itself=True)
 
     def give_up(self, why: str) -> None:
         """Cut it off, if it has connected."""
@@ -92,3 +95,9 @@ def names_of(placed: Sequence[Placed]) -> list[str]:
         taken.add(name)
         names.append(name)
     return names
+
+
+def none_left(nodes: Sequence[Node]) -> str:
+    """That all are lost, and why."""
+    whys = (f"node {node.name}: {node.lost}" for node in nodes if node.lost)
+    return "; ".join(("no node is left", *whys))

@@ -17,7 +17,7 @@ from qs.engine.distributed.errors import NodeLost, NodesError
 from qs.engine.distributed.leading import Leading
 from qs.engine.distributed.link import Link
 from qs.engine.distributed.links import Links
-from qs.engine.distributed.node import FAULTS, Node, names_of
+from qs.engine.distributed.node import FAULTS, Node, names_of, none_left
 from qs.engine.distributed.places import Placed, Places, Shipped
 from qs.engine.distributed.tasks import all_of, end_all, in_turn
 from qs.engine.judging.scenarios import Scenario
@@ -239,7 +239,7 @@ class Nodes:
             self._asked.append(ask)
         living = [(number, node) for number, node in enumerate(self._members) if not node.lost]
         if not living:
-            raise NodesError("no node is left: " + _words(self._members))
+            raise NodesError(none_left(self._members))
         answers: list[Any] = [None] * len(self._members)
 
         async def one(number: int, node: Node) -> None:
@@ -252,7 +252,7 @@ class Nodes:
 
         await all_of([one(*each) for each in living])
         if not any(not node.lost for node in self._members):
-            raise NodesError("no node is left: " + _words(self._members))
+            raise NodesError(none_left(self._members))
         return answers
 
     async def _replacement(self, lost: Node) -> Node | None:
@@ -324,10 +324,6 @@ async def in_time(function: Callable[[], Awaitable[None]], limit_s: float) -> No
         await asyncio.wait_for(function(), limit_s)
     except asyncio.TimeoutError:
         pass
-
-
-def _words(nodes: Sequence[Node]) -> str:
-    return "; ".join(f"node {node.name}: {node.lost}" for node in nodes if node.lost)
 
 
 def open_nodes(

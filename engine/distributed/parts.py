@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from qs.engine.clock import FOREVER_NS
+from qs.engine.distributed.checkpoints import part_from
 from qs.engine.distributed.follower import Follower
 from qs.engine.distributed.losing import Ended
+from qs.engine.distributed.merging import merged_result
 from qs.engine.distributed.node import Node
 from qs.engine.distributed.shares import words_of
+from qs.engine.distributed.watching import Whole
 from qs.engine.plan import RunPlan
 from qs.engine.result import ClockReading, NodePart, RunResult
 from qs.engine.statistics.estimate import Confidence
@@ -17,15 +21,15 @@ def part_of(follower: Follower, plan: RunPlan, start_ns: int | None) -> NodePart
     """What one node did, but for its result. `start_ns` is the common start; None: there was
     none.
     """
-    node, update, snapshot = follower.node, follower.update, follower.snapshot
+    node, update, kept = follower.node, follower.update, follower.kept
     skew_ns = lost_at_s = kept_until_s = None
     if start_ns is not None:
         if update is not None and update.began_ns:
             skew_ns = node.link.clock.to_driver(update.began_ns) - start_ns
         if follower.lost:
             lost_at_s = (follower.lost_at_ns - start_ns) / 1e9
-            if snapshot is not None:
-                kept_until_s = (snapshot.now_ns - snapshot.start_ns) / 1e9
+            if kept is not None:
+                kept_until_s = kept.elapsed_s
     return NodePart(
         name=node.name,
         address=node.placed.address,
@@ -72,6 +76,7 @@ def whole_result(
     plan: RunPlan,
     nodes: Sequence[Node],
     followers: Sequence[Follower],
+    whole: Whole,
     *,
     start_ns: int | None,
     started_at: float,
@@ -79,11 +84,32 @@ def whole_result(
     stable: Confidence | None,
 ) -> RunResult:
     """The result of the whole, judged, with a part for each node."""
-    from qs.engine.distributed.merging import merged_result
-
-    found = in_order(nodes, followers)
-    parts = [
-        part_of(each, plan, start_ns) if isinstance(each, Follower) else without_share(each)
-        for each in found
-    ]
-    return merged_result(plan, parts)
+    end_ns = None if ended is None else ended.at_ns
+    if start_ns is not None:
+        until_s = ((FOREVER_NS if end_ns is None else end_ns) - start_ns) / 1e9
+        heirs = {each.replaces: each.share for each in followers if each.replaces is not None}
+        for each in followers:
+            if each.lost:
+                each.result = part_from(
+                    each.share,
+                    None if each.kept is None else each.kept.snapshot(),
+                    each.log,
+                    each.lost,
+                    started_at=started_at,
+                    until_s=until_s,
+                    heir=heirs.get(each),
+                    union=whole.union,
+                )
+    return merged_result(
+        plan,
+        [
+            part_of(each, plan, start_ns) if isinstance(each, Follower) else without_share(each)
+            for each in in_order(nodes, followers)
+        ],
+        start_ns=start_ns,
+        started_at=started_at,
+        ended_by=None if ended is None else ended.why,
+        stopped_ns=end_ns,
+        union=whole.union,
+        stable=stable,
+    )

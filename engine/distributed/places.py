@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -148,7 +149,7 @@ class ProcessPlaces:
                 folder=self._shipped.folder,
             )
         except OSError as fault:
-            raise NodesError(f"{placed.name} cannot be started: {fault}") from fault
+            raise NodesError(f"node {number + 1} cannot be started: {fault}") from fault
         self._running[number] = process
         self._watches[number] = asyncio.create_task(self._watch(number, process))
 
@@ -175,7 +176,7 @@ class ProcessPlaces:
             await self.end(number)
 
     def _placed(self, number: int) -> Placed:
-        return Placed(number, f"node {number + 1}", self.address, {"machine": machine_id()})
+        return Placed(number, socket.gethostname(), self.address, {"machine": machine_id()})
 
     async def _watch(self, number: int, process: NodeProcess) -> None:
         await process.ended()

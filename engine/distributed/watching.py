@@ -6,16 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import numpy as np
-
 from qs.engine.clock import FOREVER_NS
 from qs.engine.conduct.progress import Progress, SoFar, eta_s
 from qs.engine.conduct.stopping import Seen
 from qs.engine.distributed.follower import Follower
+from qs.engine.distributed.merging import Union
 from qs.engine.distributed.updates import Update
 from qs.engine.plan import RunPlan
 from qs.engine.record.histogram import Histogram
-from qs.engine.statistics.confidence import PERCENTILES, Evidence
 from qs.engine.statistics.estimate import Confidence
 from qs.engine.workers.share import until_ns_of
 
@@ -29,10 +27,7 @@ class Whole:
     def __init__(self, plan: RunPlan, watched: bool):
         """`watched`: whether somebody wants to see the progress."""
         self._plan = plan
-        stop = plan.stop
-        percentiles = *PERCENTILES, stop.stable_percentile
-        aims = stop.until_stable is not None or stop.until_known is not None
-        self._evidence = Evidence(plan.recorded_ns / 1e9, percentiles) if aims else None
+        self.union = Union(plan)
         self._so_far = SoFar() if watched else None
         self._before: tuple[int, float] = (0, 0.0)
 
@@ -42,11 +37,9 @@ class Whole:
             return
         follower.hear(update)
         if update.intervals:
-            intervals = [(follower.index, interval) for interval in update.intervals]
-            if self._evidence is not None:
-                self._evidence.add(intervals)
+            self.union.add(update.intervals)
             if self._so_far is not None:
-                self._so_far.add(intervals)
+                self._so_far.add((follower.index, interval) for interval in update.intervals)
 
     def seen(self, followers: Sequence[Follower], since_start_ns: int) -> Seen:
         """For the stop rules."""
@@ -58,12 +51,9 @@ class Whole:
         )
 
     def confidence(self, followers: Sequence[Follower]) -> Confidence:
-        """Of the time until which every node that goes on has told all. Only where the plan's stop
-        rule asks for it.
-        """
-        assert self._evidence is not None
+        """Of the time until which every node that goes on has told all."""
         told = min((each.last_interval for each in followers if not each.over), default=-1)
-        return self._evidence.confidence((told + 1) * self._plan.recorded_ns / 1e9)
+        return self.union.evidence.confidence((told + 1) * self._plan.recorded_ns / 1e9)
 
     def progress(
         self, followers: Sequence[Follower], now_ns: int, start_ns: int | None, ended: bool
@@ -119,11 +109,12 @@ def phase_of(followers: Sequence[Follower]) -> str:
 
 def lateness_p99_ns(followers: Sequence[Follower]) -> int | None:
     """How late requests were issued so far, on all nodes."""
-    found = [each.snapshot.lateness for each in followers if each.snapshot is not None]
-    if not found:
-        return None
-    whole = Histogram(np.sum([each.counts for each in found], axis=0))
-    whole.count = sum(each.count for each in found)
+    whole = Histogram()
+    for each in followers:
+        if each.kept is not None:
+            lateness = each.kept.lateness
+            whole.counts[lateness.index] += lateness.counts
+            whole.count += int(lateness.counts.sum())
     return whole.value_at(99)
 
 
