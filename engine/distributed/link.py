@@ -26,7 +26,8 @@ from qs.engine.distributed.errors import NodeLost
 from qs.engine.distributed.frames import Assembler, FrameError, Kind, Opener, Sealer
 from qs.engine.distributed.guard import CLOCKS
 from qs.engine.distributed.plain import decoded
-from qs.engine.distributed.updates import RunOptions, Update, result_of, update_of
+from qs.engine.distributed.plain_result import result_of
+from qs.engine.distributed.updates import RunOptions, Update, update_of
 from qs.engine.errors import HostTimeout
 from qs.engine.outcome import Ending
 from qs.engine.plan import Factory, RunPlan

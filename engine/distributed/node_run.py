@@ -24,8 +24,9 @@ from qs.engine.descriptors import open_standard
 from qs.engine.distributed.asking import Ask, plain_fault, read, unsendable
 from qs.engine.distributed.frames import Assembler, Kind, Opener, Sealer
 from qs.engine.distributed.plain import encoded
+from qs.engine.distributed.plain_result import plain_of
 from qs.engine.distributed.targets import NodesTarget
-from qs.engine.distributed.updates import RunOptions, plain_result, plain_update
+from qs.engine.distributed.updates import RunOptions, plain_update
 from qs.engine.errors import HostError
 from qs.engine.hosts.loops import end_at_once, in_daemon_thread, new_loop
 from qs.engine.outcome import Ending
@@ -208,7 +209,7 @@ class Node(asyncio.Protocol):
     async def _result(self) -> Any:
         if self._run is None:
             raise RuntimeError("no run has been prepared")
-        return plain_result(await self._run.result())
+        return plain_of(await self._run.result(), self._run.of)
 
     async def _columns(self, name: str, first: int, rows: int) -> bytes:
         assert self._run is not None
@@ -221,6 +222,7 @@ class Run:
 
     def __init__(self, update: Callable[[bytes], bool], options: RunOptions):
         self.progress = options.progress
+        self.of = 1  # how many parts the plan has
         self._update, self._options = update, options
         self._word: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._is_ready = asyncio.Event()
@@ -232,6 +234,7 @@ class Run:
         self._task: asyncio.Task[RunResult] | None = None
 
     def begin(self, share: RunPlan, target: Any, samples: Any) -> None:
+        self.of = 1 if share.part is None else share.part.of
         self._task = asyncio.ensure_future(self._go_through(share, target, samples))
 
     async def _go_through(self, share: RunPlan, target: Any, samples: Any) -> RunResult:
@@ -293,9 +296,9 @@ class Run:
         self._gathered += moment.intervals
         options = self._options
         # Ticks come a little early or late.
-        if moment.now_ns - self._last_ns >= (options.update_s - 0.1) * 1e9:
+        if moment.last or moment.now_ns - self._last_ns >= (options.update_s - 0.1) * 1e9:
             since_ns = moment.now_ns - self._last_checkpoint_ns
-            checkpoint = since_ns >= (options.checkpoint_s - 0.1) * 1e9
+            checkpoint = moment.last or since_ns >= (options.checkpoint_s - 0.1) * 1e9
             body = encoded(
                 plain_update(moment, self._told_ns, self._gathered if checkpoint else None)
             )

@@ -2,7 +2,7 @@
 
 A node runs code that is not trusted, so every part of what it tells has to be what it is said to
 be: counts are none below 0, histograms hold what values can, times are numbers, texts are of one
-line and not without end. What makes no sense is named in a HostError. What a node tells may still
+line and not without end. What makes no sense is named in a ValueError. What a node tells may still
 be untrue; whoever joins results takes nothing from it that the driver knows better.
 
 A result is bounded: the more nodes there are, the fewer intervals each of them brings. What all of
@@ -56,7 +56,7 @@ from qs.engine.distributed.shapes import (
     told,
     word,
 )
-from qs.engine.hosts.messages import understood, whole
+from qs.engine.hosts.messages import whole
 from qs.engine.measures.checking import MOST_NAMES
 from qs.engine.measures.counting import MOST_WINDOWS
 from qs.engine.measures.measure import MOST_SAMPLED
@@ -187,10 +187,13 @@ def plain_of(result: RunResult, of: int = 1) -> dict[str, Any]:
 
 
 def result_of(told_by_node: Any) -> RunResult:
-    """The result that was told, without its columns. Raises HostError for what makes no sense, and
+    """The result that was told, without its columns. Raises ValueError for what makes no sense, and
     says what.
     """
-    return understood(_result_of, told_by_node)
+    try:
+        return _result_of(told_by_node)
+    except (TypeError, KeyError, IndexError, AttributeError, OverflowError) as fault:
+        raise ValueError(f"{type(fault).__name__}: {fault}") from None
 
 
 def _result_of(value: Any) -> RunResult:

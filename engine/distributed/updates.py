@@ -19,7 +19,6 @@ from qs.engine.distributed.checkpoints import (
 from qs.engine.distributed.counts import MOST_COUNT, intervals_of
 from qs.engine.hosts.messages import whole
 from qs.engine.record.intervals import Interval
-from qs.engine.result import RunResult, WarmUpResult
 
 
 @dataclass(frozen=True)
@@ -107,60 +106,3 @@ def _progress_of(plain: Any) -> Progress:
         elif type(value) not in (int, float) or not 0 <= value < math.inf:
             raise ValueError(f"{value!r:.40} for a number from 0 up")
     return Progress(plain["phase"], **found)
-
-
-# Until qs.engine.distributed.plain_result is there.
-_PLAIN = (
-    "completed",
-    "errors_by_kind",
-    "wall_s",
-    "planned",
-    "first_ns",
-    "open_loop",
-    "pool",
-    "workers",
-    "clients",
-    "started_at",
-    "start_ns",
-    "interrupted",
-    "warnings",
-    "first_fault",
-    "worker_cpu_s",
-    "seed",
-    "offered_s",
-)
-
-
-def _plain_histogram(one):
-    from qs.engine.distributed.counts import plain_histogram
-
-    return plain_histogram(one)
-
-
-def _histogram_of(plain):
-    from qs.engine.distributed.counts import histogram_of
-
-    return histogram_of(plain)
-
-
-def plain_result(result: RunResult) -> dict[str, Any]:
-    plain = {name: getattr(result, name) for name in _PLAIN}
-    plain["errors_by_kind"] = {str(kind): n for kind, n in result.errors_by_kind.items()}
-    for name in ("response", "service", "lateness"):
-        plain[name] = _plain_histogram(getattr(result, name))
-    plain["columns"] = {
-        name: (each.dtype.str, int(each.size)) for name, each in (result.columns or {}).items()
-    }
-    plain["ended_by"] = str(result.ended_by)
-    return plain
-
-
-def result_of(plain: Any) -> RunResult:
-    from qs.engine.outcome import Ending
-
-    plain = dict(plain)
-    plain.pop("columns")
-    for name in ("response", "service", "lateness"):
-        plain[name] = _histogram_of(plain[name])
-    plain["ended_by"] = Ending(plain["ended_by"])
-    return RunResult(**plain, intervals=[], warmup=WarmUpResult())

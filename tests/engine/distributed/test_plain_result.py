@@ -22,7 +22,6 @@ from qs.engine import (
     Ending,
     Factory,
     Histogram,
-    HostError,
     Loss,
     Poisson,
     Pool,
@@ -266,14 +265,14 @@ LIES = [
 def test_a_result_that_cannot_be_is_refused_and_the_reason_named(real, change, why):
     plain = plain_of(real["open"])
     change(plain)
-    with pytest.raises(HostError, match=why) as refused:
+    with pytest.raises(ValueError, match=why) as refused:
         result_of(plain)
-    assert "\n" not in refused.value.message
+    assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize("plain", [None, 5, "result", [], b"", {"completed": 1}, [[]] * 9])
 def test_something_else_is_no_result(plain):
-    with pytest.raises(HostError):
+    with pytest.raises(ValueError):  # noqa: PT011
         result_of(plain)
 
 
@@ -294,7 +293,7 @@ def test_whatever_a_node_tells_is_a_result_that_can_be_merged_or_is_refused(real
     plain[data.draw(st.sampled_from(sorted(plain)))] = told
     try:
         found = result_of(plain)
-    except HostError:
+    except ValueError:
         return
     plan = {"open": RunPlan(Poisson(500, seed=2), Stop(duration_s=20.0)), "measures": READ}.get(
         kind, RunPlan(ClosedLoop(2, 9))
