@@ -233,8 +233,8 @@ class Fleet:
         """Add what each place knows to the parts of a result."""
         logs = await self.logs() if result.errors or result.losses else {}
         for part in result.nodes:
-            known = self.about.get(part.name, {})
-            part.facts = {**part.facts, **{key: known[key] for key in _OF_PLACE if key in known}}
+            if part.name in self.about:
+                part.facts = {**part.facts, "backend": self.about[part.name]}
             if logs.get(part.name):
                 part.log = "\n".join(filter(None, [part.log, logs[part.name][-4000:]]))
 
@@ -309,9 +309,6 @@ class Fleet:
 
 def _own_of(of: Mapping[int, dict[str, Any]], number: int) -> dict[str, Any]:
     return of.get(number, {})
-
-
-_OF_PLACE = ("versions", "environment", "notes")
 
 
 def _loaded(name: str, answer: Mapping[str, Any]) -> Loaded:

@@ -79,14 +79,15 @@ def test_a_case_is_shared_out_and_its_report_counts_every_node(tmp_path, opened)
     assert [node["name"] for node in row["Nodes"]] == ["node-1", "node-2"]
     assert [node["completed"] for node in row["Nodes"]] == [40, 40]
     assert result["Instance Count"] == 2 and result["Device Count"] == 2
-    assert [node["facts"]["versions"] for node in row["Nodes"]] == [
+    assert [node["facts"]["backend"]["versions"] for node in row["Nodes"]] == [
         {"compile": "1", "runtime": "1"}
     ] * 2
-    assert row["Nodes"][0]["facts"]["environment"]["interpreter"]
+    assert row["Nodes"][0]["facts"]["backend"]["environment"]["interpreter"]
     assert "over 2 nodes: node-1, node-2" in said
     assert len(opened) == 1
 
 
+@pytest.mark.slow
 def test_what_the_task_states_holds_for_each_node_and_what_is_typed_is_the_total(tmp_path, opened):
     config = {"pool": "thread", "clients": 3, "instances": 2}
     root = vendor(tmp_path, config=config)
@@ -99,6 +100,7 @@ def test_what_the_task_states_holds_for_each_node_and_what_is_typed_is_the_total
     assert result["Effective Values"]["clients"] == {"value": 10, "origin": "command line"}
 
 
+@pytest.mark.slow
 def test_one_node_works_too(tmp_path, opened):
     _, result, _ = run(vendor(tmp_path), "--nodes", 1, "--clients", 1, *AMOUNT)
     row = row_of(result)
@@ -140,6 +142,7 @@ def test_a_node_that_cannot_load_is_left_out_with_its_reason(tmp_path, opened):
     assert [len(row["Nodes"]) for row in result["Performance"]] == [1, 1]
 
 
+@pytest.mark.slow
 def test_with_on_loss_stop_it_ends_the_case_and_no_other(tmp_path, opened):
     root = failing_to_load(tmp_path)
     status, result, said = run(root, "--nodes", 2, "--clients", 2, "--on_loss", "stop", *AMOUNT)
@@ -164,6 +167,7 @@ def test_answers_are_verified_on_each_node_and_a_wrong_one_is_named(tmp_path, op
     assert (status, row_of(result)["Verification"]["wrong"]) == (0, 0), said
 
 
+@pytest.mark.slow
 def test_answers_without_outputs_are_named_by_node(tmp_path, opened):
     empty = "if on_node and self.calls > 2: return {}"
     status, result, _ = run(vendor(tmp_path, empty), "--nodes", 2, "--clients", 2, *AMOUNT)
@@ -172,6 +176,7 @@ def test_answers_without_outputs_are_named_by_node(tmp_path, opened):
     assert status != 0
 
 
+@pytest.mark.slow
 def test_processes_of_their_own_are_set_up_on_the_nodes(tmp_path, opened):
     root = vendor(tmp_path, config={"pool": "process"})
     status, result, said = run(root, "--nodes", 2, "--clients", 4, *AMOUNT)
@@ -180,6 +185,7 @@ def test_processes_of_their_own_are_set_up_on_the_nodes(tmp_path, opened):
     assert (row["Completed"], row["Instances"]) == (80, 4)
 
 
+@pytest.mark.slow
 def test_a_backend_that_times_itself_is_refused_with_what_to_do(tmp_path, opened):
     root = vendor(tmp_path)
     runtime = root / "backends/TINY/runtime_backend_tiny.py"
@@ -221,12 +227,14 @@ def test_fewer_clients_or_copies_than_nodes_are_refused(tmp_path, opened, option
     assert status == 2 and words in said
 
 
+@pytest.mark.slow
 def test_one_stream_that_the_qs_config_states_is_refused_too(tmp_path, opened):
     config = {"pool": "thread", "scenarios": [{"name": "SingleStream"}], "clients": 1}
     status, _, said = run(vendor(tmp_path, config=config), "--nodes", 2)
     assert status == 2 and "one stream of queries" in said
 
 
+@pytest.mark.slow
 def test_open_loop_rates_are_totals(tmp_path, opened):
     root = vendor(tmp_path)
     options = ("--rate", 400, "--arrivals", "even", "--duration", 1, "--clients", 4)
@@ -252,6 +260,7 @@ def test_a_sweep_opens_its_nodes_once(tmp_path, opened):
     assert sorted(line["verdict"] for line in lines) == ["INVALID", "VALID", "VALID"]
 
 
+@pytest.mark.slow
 def test_the_backends_log_of_each_node_is_kept(tmp_path, opened):
     root = vendor(tmp_path, "print('hello from', 'a node' if on_node else 'here')")
     run(root, "--nodes", 2, "--clients", 2, *AMOUNT)

@@ -61,6 +61,7 @@ def test_each_node_makes_its_share_of_the_requests(server, tmp_path, opened, mon
     assert not any("hush" in file.read_text() for file in Path(tmp_path).rglob("*.json*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("machines", [2], indirect=True)
 def test_localhost_of_another_machine_is_a_warning_and_the_clients_limit_is_left_out(
     server, tmp_path, opened
@@ -74,6 +75,7 @@ def test_localhost_of_another_machine_is_a_warning_and_the_clients_limit_is_left
     assert "each of them makes its share" in row["Client"]["not_measured"]
 
 
+@pytest.mark.slow
 def test_a_language_model_is_asked_from_each_node(tmp_path, opened):
     usage = {"prompt_tokens": 11, "completion_tokens": 3}
     good = stream(chat_events("Hel", "lo", usage=usage), first_s=0.002, gap_s=0.001)
