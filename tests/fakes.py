@@ -132,6 +132,12 @@ class Hooked:
         """Answers at once."""
 
 
+def make_hanging_here(variable: str):
+    """A factory whose products hang where the environment has a variable."""
+    pause_s = 0.002
+    return Nth(nth=50, what="hang" if variable in os.environ else "return", pause_s=pause_s)
+
+
 def make_stopping_coroutine():
     async def target(sample):
         misbehave("stop")

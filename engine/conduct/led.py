@@ -18,10 +18,12 @@ from qs.engine.plan import RunPlan
 from qs.engine.record.intervals import Interval
 from qs.engine.record.memory import Field, WorkerMemory
 from qs.engine.record.report import WorkerReport
+from qs.engine.statistics.budget import answered
 
 _NAP_S = 0.2
 # What is watched beside a run is begun so long before the common start.
 READY_NS = 50_000_000
+MOST_LOOKED_AT = 64
 # A start that no run has: what a worker that waits for it makes until it is stopped is nothing.
 NEVER_NS = 3_600_000_000_000
 
@@ -93,7 +95,11 @@ class Led:
             Moment(
                 now_ns=now,
                 start_ns=start_ns,
-                completed=layout.total(Field.COMPLETED),
+                # Failures count at once, so that what is in slices has to count as well; with very
+                # many workers it would take too long to look.
+                completed=answered(memories)
+                if len(memories) <= MOST_LOOKED_AT
+                else layout.total(Field.COMPLETED),
                 failed=layout.total(Field.FAILED) + layout.total(Field.DROPPED) + lost.total(),
                 last_answer_ns=layout.last_answer_ns(),
                 began_ns=max(began) if all(began) else 0,

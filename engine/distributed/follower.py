@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from qs.engine.clock import MONOTONIC
 from qs.engine.conduct.progress import NodeProgress
+from qs.engine.distributed.errors import NodeLost
 from qs.engine.distributed.node import Node
 from qs.engine.distributed.sparse import Kept
 from qs.engine.distributed.updates import Update
@@ -32,14 +33,15 @@ class Follower:
     kept: Kept | None = None  # all that it had measured at its last checkpoint
     last_interval: int = -1
     result: RunResult | None = None
-    lost: str = ""
+    fault: BaseException | None = None  # to which it was lost
     lost_at_ns: int = 0
+    note: str = ""  # on its place, if nobody took it
     ready: bool = False  # built and warmed up
 
     @property
     def over(self) -> bool:
         """Whether nothing more is to come of it."""
-        return self.result is not None or bool(self.lost)
+        return self.result is not None or self.fault is not None
 
     @property
     def completed(self) -> int:
@@ -85,12 +87,24 @@ class Follower:
         if update.progress is not None:
             self.phase = update.progress.phase
 
-    def lose(self, why: str, now_ns: int) -> None:
+    def lose(self, fault: BaseException, now_ns: int) -> None:
         """It is lost: what it had told until its last checkpoint is kept, what it says from now on
         is not heard.
         """
         if not self.over:
-            self.lost, self.lost_at_ns = why, now_ns
+            self.fault, self.lost_at_ns = fault, now_ns
+
+    @property
+    def lost(self) -> bool:
+        return self.fault is not None
+
+    @property
+    def why(self) -> str:
+        """Why it was lost, without its name. How its process ended may be known only later."""
+        if self.fault is None:
+            return ""
+        why = self.node.lost if isinstance(self.fault, NodeLost) else str(self.fault)
+        return f"{why or self.fault}; {self.note}" if self.note else why or str(self.fault)
 
     def shown(self, now_ns: int) -> NodeProgress:
         """How it is doing, for whoever watches."""

@@ -21,7 +21,7 @@ from qs.engine.distributed.asked import Manner, checked_plan
 from qs.engine.distributed.errors import NodeLost, NodesError
 from qs.engine.distributed.follower import Follower
 from qs.engine.distributed.late import rest_of
-from qs.engine.distributed.losing import ANSWER_S, Ended, Losing, words_of_loss
+from qs.engine.distributed.losing import ANSWER_S, Ended, Losing
 from qs.engine.distributed.node import FAULTS, Node, none_left
 from qs.engine.distributed.parts import whole_result
 from qs.engine.distributed.shares import shares_of
@@ -77,7 +77,7 @@ class Leading:
         self._nodes = tuple(nodes)
         living = [node for node in nodes if not node.lost]
         if not living:
-            raise NodesError(none_left(nodes))
+            raise NodesError(none_left((node.name, node.lost) for node in nodes))
         self._plan = checked_plan(plan, target, samples, len(living), manner)
         self._target, self._samples, self._manner = target, samples, manner
         self._replacement = replacement
@@ -145,6 +145,8 @@ class Leading:
                 if not each.ready and not each.over and now > limit_ns:
                     each.node.link.kill("it did not come back from building and warming up")
             self._tell(now)
+        if self.ended is None and all(each.lost for each in self.followers):
+            raise NodesError(none_left((each.node.name, each.why) for each in self.followers))
         self._prepared_s = (MONOTONIC.now_ns() - began) / 1e9
         return self.ended is None
 
@@ -159,10 +161,7 @@ class Leading:
         try:
             await follower.node.link.prepare(follower.share, target, self._samples, self._options)
         except FAULTS as fault:
-            self._lose(follower, words_of_loss(follower.node, fault))
-            left = any(not each.lost for each in self.followers)
-            if self.start_ns is None and (self._manner.on_loss == "stop" or not left):
-                raise follower.node.named(fault) from fault
+            self._lose_to(fault, follower)
             return
         follower.ready = True
         self._begin(self._hear(follower))
@@ -227,7 +226,8 @@ class Leading:
         """Take up faults, an interrupt and silence; the time."""
         for task in [each for each in self._tasks if each.done()]:
             self._tasks.discard(task)
-            task.result()
+            if not task.cancelled():
+                task.result()
         if self._manner.interrupt.is_set():
             self._decide(Ending.INTERRUPT)
         now = MONOTONIC.now_ns()
@@ -281,34 +281,44 @@ class Leading:
         except FAULTS as fault:
             if isinstance(fault, HostError) and fault.is_a(UnfinishedAnswer):
                 raise follower.node.named(fault) from fault  # it would be measured nowhere
-            self._lose(follower, words_of_loss(follower.node, fault))
+            self._lose_to(fault, follower)
         else:
             while not link.updates.empty():
                 self._whole.hear(follower, link.updates.get_nowait())
             follower.result = result
 
-    def _lose(self, follower: Follower, why: str) -> None:
+    def _lose_to(self, fault: BaseException, follower: Follower) -> None:
+        """A node is lost to a fault, which is raised, with its name, if it ends the run before its
+        start.
+        """
         if follower.over:
             return
-        follower.lose(why, MONOTONIC.now_ns())
+        follower.lose(fault, MONOTONIC.now_ns())
         if self.ended is not None:
             return
-        if self._manner.on_loss == "stop" and self.start_ns is not None:
+        on_loss = self._manner.on_loss
+        if on_loss == "replace" and follower.times_replaced < MOST_REPLACEMENTS:
+            self._replace(follower)
+        elif self.start_ns is None:
+            if on_loss == "stop" or all(each.lost for each in self.followers):
+                raise follower.node.named(fault) from fault
+        elif on_loss == "stop":
             self._decide(Ending.NODE_LOST)
-        elif self._manner.on_loss == "replace" and follower.times_replaced < MOST_REPLACEMENTS:
-            task = self._begin(self._take_over(follower))
-            self._opening.add(task)
-            task.add_done_callback(self._opening.discard)
+
+    def _replace(self, follower: Follower) -> None:
+        task = self._begin(self._take_over(follower))
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
 
     async def _take_over(self, lost: Follower) -> None:
         """Have another node do what is left of a lost one's share."""
         try:
             node = await self._replacement(lost.node)
         except (*FAULTS, NodesError) as fault:
-            lost.lost += f"; no other took its place: {fault}"
+            lost.note = f"no other took its place: {fault}"
             return
         if node is None:
-            lost.lost += "; there is no other to take its place"
+            lost.note = "there is no other to take its place"
             return
         share: RunPlan | None = lost.share
         if self.start_ns is not None:
@@ -330,7 +340,7 @@ class Leading:
     async def _result(self) -> RunResult:
         """Of all that was measured; waits a moment for word of how lost nodes ended."""
         unknown = [each.node for each in self.followers if each.lost and not each.node.how]
-        waiting = [self._begin(node.word()) for node in unknown if node.link.lost]
+        waiting = [self._begin(node.word()) for node in unknown if node.link.ended_by_itself]
         if waiting:
             await asyncio.wait(waiting)
         return whole_result(

@@ -10,9 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from qs.engine.conduct.ending import INTERRUPT_DRAIN_S
-from qs.engine.distributed.errors import NodeLost
 from qs.engine.distributed.follower import Follower
-from qs.engine.distributed.node import Node
 from qs.engine.outcome import Ending
 from qs.engine.plan import RunPlan
 from qs.engine.words import number
@@ -20,6 +18,7 @@ from qs.engine.workers.share import until_ns_of
 
 # How long a node may take to say that it has ended, beyond the limits of its own run.
 ANSWER_S = 15.0
+SOON_S = 5.0
 # A leader that was held up for so long heard nobody meanwhile, for which nobody else is to blame.
 HELD_UP_S = 1.0
 
@@ -63,21 +62,14 @@ class Losing:
         end_ns = until_ns_of(follower.share, start_ns)
         if ended is not None:
             end_ns = min(end_ns, ended.at_ns)
-        drain_s = self._plan.drain_s
+        limit_s = self._plan.drain_s + ANSWER_S
         if ended is not None and ended.why is Ending.INTERRUPT:
-            # what it has kept may be read for as long again
-            drain_s = 2 * min(drain_s, INTERRUPT_DRAIN_S)
+            # Somebody waits. What it has kept may be read for as long as it may drain.
+            limit_s = 2 * min(self._plan.drain_s, INTERRUPT_DRAIN_S) + SOON_S
         elif follower.phase == "reading":
             return ""  # which takes as long as it takes, as on one machine
         late_s = (now_ns - end_ns) / 1e9
-        if late_s <= drain_s + ANSWER_S:
+        if late_s <= limit_s:
             return ""
         since = "it was told to end" if ended is not None else "the end of its share"
         return f"it had not come back {number(late_s, 3)} s after {since}"
-
-
-def words_of_loss(node: Node, fault: BaseException) -> str:
-    """Why a node is lost, without its name."""
-    if isinstance(fault, NodeLost):
-        return node.lost or fault.why
-    return node.lost or str(fault)

@@ -184,11 +184,17 @@ def _told_better(union: Union, added: RunResult, rows: Sequence[Sequence[Interva
 
 
 def _start_ns(part: NodePart, near_ns: int | None) -> int:
-    """The common start as a node was told it, on the driver's clock."""
+    """The common start as a node was told it, on the driver's clock. What lies within the
+    uncertainty of its clock is no difference: then due times are those of the plan, to the ns.
+    """
     assert part.result is not None
-    start_ns = part.result.start_ns - (0 if part.clock is None else part.clock.offset_ns)
-    apart = near_ns is not None and abs(start_ns - near_ns) > _MOST_APART_NS
-    return near_ns if apart and near_ns is not None else start_ns
+    offset_ns, known_ns = 0, 0
+    if part.clock is not None:
+        offset_ns, known_ns = part.clock.offset_ns, part.clock.uncertainty_ns
+    start_ns = part.result.start_ns - offset_ns
+    if near_ns is not None and not known_ns < abs(start_ns - near_ns) <= _MOST_APART_NS:
+        return near_ns
+    return start_ns
 
 
 def _on_driver(part: NodePart, start_ns: int, started_at: float | None) -> NodePart:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from qs.engine.distributed.errors import NodeLost
 from qs.engine.distributed.link import Link
@@ -97,7 +97,6 @@ def names_of(placed: Sequence[Placed]) -> list[str]:
     return names
 
 
-def none_left(nodes: Sequence[Node]) -> str:
-    """That all are lost, and why."""
-    whys = (f"node {node.name}: {node.lost}" for node in nodes if node.lost)
-    return "; ".join(("no node is left", *whys))
+def none_left(lost: Iterable[tuple[str, str]]) -> str:
+    """That all are lost, and why: by name."""
+    return "; ".join(("no node is left", *(f"node {name}: {why}" for name, why in lost if why)))

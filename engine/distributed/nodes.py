@@ -239,7 +239,7 @@ class Nodes:
             self._asked.append(ask)
         living = [(number, node) for number, node in enumerate(self._members) if not node.lost]
         if not living:
-            raise NodesError(none_left(self._members))
+            raise NodesError(none_left((node.name, node.lost) for node in self._members))
         answers: list[Any] = [None] * len(self._members)
 
         async def one(number: int, node: Node) -> None:
@@ -252,7 +252,7 @@ class Nodes:
 
         await all_of([one(*each) for each in living])
         if not any(not node.lost for node in self._members):
-            raise NodesError(none_left(self._members))
+            raise NodesError(none_left((node.name, node.lost) for node in self._members))
         return answers
 
     async def _replacement(self, lost: Node) -> Node | None:

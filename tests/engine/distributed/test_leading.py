@@ -91,10 +91,14 @@ def test_iterations_of_a_poisson_process_are_those_of_the_whole(two):
 def test_the_error_budget_is_that_of_the_whole(two):
     target = Factory("tests.fakes:make_nth", {"nth": 1, "what": "ValueError", "onward": True})
     plan = RunPlan(load=ConstantRate(100), stop=Stop(duration_s=30, max_errors=10))
-    result = two.run(plan, target)
+    led = []
+    result = two.run(plan, target, on_progress=lambda _: led.append(two.nodes._leading))
     assert result.ended_by is Ending.ERROR_BUDGET
     assert result.wall_s < 15 and result.errors > 10
     assert result.verdict == "INVALID"
+    # What the driver decides reaches every node within half a second.
+    ended = [part.result.start_ns + int(part.result.wall_s * 1e9) for part in result.nodes]
+    assert all(0 <= at_ns - led[0].ended.at_ns < 500_000_000 for at_ns in ended)
 
 
 def test_minimums_are_those_of_the_whole(two):

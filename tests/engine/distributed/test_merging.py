@@ -190,7 +190,7 @@ def some(*requests, plan=OPEN, **changes):
 def test_a_node_whose_clock_is_three_seconds_ahead_began_with_the_others():
     ahead = some((0, 0, MS, 0), start_ns=START + 3 * S, started_at=1_003.0)
     parts = parts_of([some((0, 0, MS, 0)), ahead])
-    parts[1].clock = clock(3 * S - 20_000)
+    parts[1].clock = clock(3 * S - 20_000, 10_000)
     whole = merged_result(OPEN, parts, start_ns=START, started_at=1_000.0)
     assert (whole.start_ns, whole.started_at) == (START, 1_000.0)
     assert [part.result.start_ns - START for part in whole.nodes] == [0, 20_000]
@@ -211,7 +211,7 @@ def test_single_requests_are_on_one_timeline_with_their_node():
 
     parts = parts_of([with_columns(2_000, 1), with_columns(1_000, 0)])
     parts[1].result.start_ns += 5_000
-    parts[1].clock = clock(4_900)
+    parts[1].clock = clock(4_900, 50)
     whole = merged_result(OPEN, parts, start_ns=START)
     assert whole.columns["completed_ns"].tolist() == [1_100, 2_000]
     assert whole.columns["node"].tolist() == [1, 0]
@@ -362,3 +362,10 @@ def test_what_answers_tell_is_merged_too():
     assert several.completed == 600
     assert [part.result.completed for part in several.nodes] == [200] * 3
     assert joined([whole, results[0]]).nodes == []
+
+
+def test_what_lies_within_the_uncertainty_of_a_clock_is_no_difference():
+    parts = parts_of([some((0, 0, MS, 0)), some((0, 0, MS, 0), start_ns=START + 3 * S)])
+    parts[1].clock = clock(3 * S - 20_000, 30_000)
+    whole = merged_result(OPEN, parts, start_ns=START)
+    assert [part.result.start_ns - START for part in whole.nodes] == [0, 0]
