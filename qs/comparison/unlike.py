@@ -3,9 +3,9 @@
 Refused, as the numbers then say nothing about each other: another task or model, another file of
 the model or another version of a served one, another processor or number of cores, other samples (a
 data set against generated ones, or another data set), another load than the cases show (think time,
-backlog), and a result that is INVALID. Named only: backend, a served model's address and server,
-precision, versions of qs, of the backend and of packages, kernel, environment, settings, seeds, a
-run that ended early.
+backlog), and a result that is INVALID. Named only: backend, how many nodes shared the load and
+their processors, a served model's address and server, precision, versions of qs, of the backend and
+of packages, kernel, environment, settings, seeds, a run that ended early.
 
 An older result may not state everything: what is missing on one side refuses nothing. `--anyway`
 asks for a comparison of unlike things.
@@ -13,10 +13,12 @@ asks for a comparison of unlike things.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from qs.result.node_facts import said
 from qs.result.result import Result
 from qs.result.verdict import Verdict
 
@@ -100,6 +102,18 @@ def _model(result: Result) -> str:
     return (result.artifact and _served("model")(result)) or result.model
 
 
+def _nodes(result: Result) -> int | None:
+    """On how many machines it ran; None where that was one."""
+    return next((row.node_count for row in result.performance if row.nodes), None)
+
+
+def _machines(result: Result) -> str | None:
+    """The processors of those machines, each with how many of them have it."""
+    nodes = next((row.nodes for row in result.performance if row.nodes), [])
+    count = Counter(said(node.facts).get("CPU") or "not stated" for node in nodes)
+    return ", ".join(f"{cpu} x {number}" for cpu, number in sorted(count.items())) or None
+
+
 def _samples(result: Result) -> Any:
     kind, name = _part("samples", "kind")(result), _part("samples", "name")(result)
     return None if kind is None else kind if kind == "generated" else f"{kind} {name}"
@@ -122,6 +136,8 @@ NAMED: dict[str, Find] = {
     "kind": lambda result: result.kind,
     "status": lambda result: result.status,
     "backend": lambda result: result.backend,
+    "nodes": _nodes,
+    "processors of the nodes": _machines,
     "address": _served("url", "address"),
     "served model": _served("model"),
     "server": _served("server"),

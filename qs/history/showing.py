@@ -7,7 +7,7 @@ from typing import Any, TextIO
 
 from qs.base.console import console, open_table
 from qs.base.errors import UserError
-from qs.base.words import number, signed_percent, sparkline
+from qs.base.words import counted, number, signed_percent, sparkline
 from qs.history.entries import Entry, local, result_of
 from qs.history.trend import CaseTrend
 from qs.result.story import story_of
@@ -26,12 +26,12 @@ def print_entries(found: Sequence[Entry], stream: TextIO) -> None:
     )
     for each in found[:LISTED]:
         ended = "" if each.status == "complete" else f" ({each.status})"
-        items, p99, standing = _figures(each)
+        items, p99, standing, nodes = _figures(each)
         table.add_row(
             f"#{each.id} {each.kind}",
             local(each.started)[:16],
             each.task,
-            each.hardware,
+            each.hardware + nodes,
             items,
             p99,
             standing + ended,
@@ -46,19 +46,23 @@ def print_entries(found: Sequence[Entry], stream: TextIO) -> None:
         )
 
 
-def _figures(found: Entry) -> tuple[str, str, str]:
-    """The fastest case's items/s and p99, and the standing of the whole."""
+def _figures(found: Entry) -> tuple[str, str, str, str]:
+    """The fastest case's items/s and p99, the standing of the whole, and how many machines shared
+    the load where there were several.
+    """
     try:
         result = result_of(found.id)
     except UserError:
-        return "", "", f"{found.verdict} (damaged)"
+        return "", "", f"{found.verdict} (damaged)", ""
     standing = story_of(result).standing
     measured = [row for row in result.performance if row.items_per_s]
     if not measured:
-        return "", "", standing
+        return "", "", standing, ""
     best = max(measured, key=lambda row: row.items_per_s or 0.0)
     many = f" at BS {best.batch_size}" if len(result.performance) > 1 else ""
-    return number(best.items_per_s) + many, number(best.p99_ms), standing
+    several = (best.node_count or 1) > 1
+    nodes = f", {counted(best.node_count or 0, 'node')}" if several else ""
+    return number(best.items_per_s) + many, number(best.p99_ms), standing, nodes
 
 
 def print_trend(metric: str, trends: Sequence[CaseTrend], stream: TextIO) -> None:

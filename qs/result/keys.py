@@ -52,6 +52,8 @@ def key_of(row: Row) -> Key:
         }
     if row.mode is Mode.VENDOR:
         found["Mode"] = row.mode
+    if (row.node_count or 1) > 1:
+        found["Node Count"] = row.node_count
     return tuple(
         (name, _plain(value)) for name, value in found.items() if _stated(value) is not None
     )
@@ -88,6 +90,8 @@ def words_of(row: Row) -> dict[str, str]:
         found["Instances"] = counted(row.instances, "instance")
     if row.intra_op_threads is not None:
         found["Intra-op Threads"] = counted(row.intra_op_threads, "thread") + " each"
+    if (row.node_count or 1) > 1:
+        found["Node Count"] = counted(row.node_count or 0, "node")
     if row.batching and row.batching.max_batch_size:
         found["Batching"] = f"up to {row.batching.max_batch_size} queries a call"
     return found

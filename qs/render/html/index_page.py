@@ -31,6 +31,7 @@ class Line:
     task: str
     backend: str
     kind: Kind
+    nodes: int | None  # several machines that shared the load
     precision: str
     items_per_s: float | None
     batch_size: int | None
@@ -88,6 +89,7 @@ def _line(result: Result, path: Path, place: Path) -> Line:
         task=result.task,
         backend=result.backend,
         kind=result.kind,
+        nodes=best.node_count if best and (best.node_count or 1) > 1 else None,
         precision=(compiled.precision or "") if compiled else "",
         items_per_s=best.items_per_s if best else None,
         batch_size=best.batch_size if best else None,
