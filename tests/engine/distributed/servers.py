@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 
 # A call that begins so soon after the last has ended begins at that end.
@@ -42,3 +43,25 @@ class AwaitedServer(Server):
             await asyncio.sleep((left_ns - SPUN_NS) / 1e9)
         while time.perf_counter_ns() < end:
             pass
+
+
+class Notes:
+    """Writes down each sample, a whole number, in a file that several processes share, before it
+    answers after `pause_s`.
+    """
+
+    def __init__(self, path: str, pause_s: float = 0.0):
+        self._fd = os.open(path, os.O_WRONLY | os.O_APPEND)
+        self._pause_s = pause_s
+
+    def __call__(self, sample: int) -> None:
+        os.write(self._fd, b"%d\n" % sample)
+        time.sleep(self._pause_s)
+
+
+class AwaitedNotes(Notes):
+    """The same as a coroutine."""
+
+    async def __call__(self, sample: int) -> None:
+        os.write(self._fd, b"%d\n" % sample)
+        await asyncio.sleep(self._pause_s)
