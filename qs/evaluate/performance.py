@@ -180,7 +180,8 @@ async def _measure_case(
         beside.ended(result, watch.folder)
         if journal.raw is not None:
             measures = [each.measure for each in result.measures.values()]
-            journal.raw.add(case.name, case.batch_size, result.columns, measures)
+            nodes = [part.name for part in result.nodes]
+            journal.raw.add(case.name, case.batch_size, result.columns, measures, nodes)
         journal.view.ended(title, result)
     except BackendFailed as failure:
         with testbed.interrupt.gently():  # what was measured is a row, whatever comes now

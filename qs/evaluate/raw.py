@@ -1,7 +1,8 @@
 """`--raw FILE`: a row for every request that was issued, of all cases of a run, to be analysed
 elsewhere: CSV, Parquet, or numpy's .npz.
 
-Of a language model there is a column for each measure that some request has. The rows stay in
+Of a language model there is a column for each measure that some request has, and of a run over
+several machines one for the node that made it. The rows stay in
 memory until the run ends, 29 bytes for each request and 8 for each measure.
 """
 
@@ -22,6 +23,7 @@ FLAG = "--raw"
 SUFFIXES = (".csv", ".npz", ".parquet")
 OUTCOMES = ("completed", "failed", "timeout")  # as the engine numbers them
 TIMES = ("due_ns", "issued_ns", "completed_ns")
+NODE = "node"
 COLUMNS = ("case", "batch_size", "worker", *TIMES, "outcome")
 _LINES = 1 << 16  # are written at once
 
@@ -34,9 +36,10 @@ class RawRequests:
     Columns: `case` (its name), `batch_size`, `worker`, `due_ns`, `issued_ns` and `completed_ns` (ns
     from the start of the case's measured phase; in closed loop a request is due when it is issued)
     and `outcome` (completed, failed, timeout). A .npz file has the numbers of `case` and `outcome`,
-    and their names in `cases` and `outcomes`. Then the measures: times in ns (`ttft_ns`), tokens,
-    and rates in tokens/s. One that a request does not have is an empty cell, null in Parquet, and
-    in a .npz file -1, or NaN for a rate.
+    and their names in `cases` and `outcomes`. Over nodes there is `node` after `worker`, its name;
+    in a .npz file its number, and the names in `nodes`. Then the measures: times in ns (`ttft_ns`),
+    tokens, and rates in tokens/s. One that a request does not have is an empty cell, null in
+    Parquet, and in a .npz file -1, or NaN for a rate.
     """
 
     def __init__(self, path: Path):
@@ -53,6 +56,7 @@ class RawRequests:
         check_writable(path.absolute().parent, FLAG)
         self.path = path.absolute()
         self._cases: list[tuple[str, int, Columns]] = []
+        self._nodes: list[str] = []  # of all cases
         self._measures: dict[str, Measure] = {}
 
     def add(
@@ -61,14 +65,29 @@ class RawRequests:
         batch_size: int,
         columns: Columns | None,
         measures: Iterable[Measure] = (),
+        nodes: Sequence[str] = (),
     ) -> None:
-        """Keep the requests of a case, with the columns of these measures."""
+        """Keep the requests of a case, with the columns of these measures; over nodes with their
+        names, of which column `node` has the numbers.
+        """
         if columns is None:
             return
+        if nodes and NODE in columns:
+            columns = {**columns, NODE: self._numbered(nodes)[columns[NODE]]}
         self._cases.append((case, batch_size, columns))
         for measure in measures:
             if measure.name in columns and (columns[measure.name] >= 0).any():
                 self._measures[measure.name] = measure
+
+    def _numbered(self, nodes: Sequence[str]) -> np.ndarray:
+        """The number that each node of a case has in the file."""
+        self._nodes += [name for name in nodes if name not in self._nodes]
+        return np.array([self._nodes.index(name) for name in nodes], np.int32)
+
+    @property
+    def _columns(self) -> list[str]:
+        """Names of all but the measures."""
+        return [*COLUMNS[:3], *([NODE] if self._nodes else []), *COLUMNS[3:]]
 
     def write(self) -> None:
         """Write all rows; nothing if no case was measured. Raises Unwritable."""
@@ -80,11 +99,15 @@ class RawRequests:
 
     def _csv(self, file: BinaryIO) -> None:
         measures = list(self._measures.values())
-        file.write(",".join([*COLUMNS, *map(column_of, measures)]).encode() + b"\n")
+        file.write(",".join([*self._columns, *map(column_of, measures)]).encode() + b"\n")
+        names = list(map(_cell, self._nodes))
         for name, batch_size, columns in self._cases:
-            line = f"{name},{batch_size},%d,%d,%d,%d,%s{',%s' * len(measures)}\n"
+            node = ",%s" if names else ""
+            line = f"{name},{batch_size},%d{node},%d,%d,%d,%s{',%s' * len(measures)}\n"
             for part in _parts(columns):
-                numbers = [part[key].tolist() for key in ("worker", *TIMES)]
+                numbers: list[list[Any]] = [part[key].tolist() for key in ("worker", *TIMES)]
+                if names:
+                    numbers.insert(1, [names[each] for each in part[NODE].tolist()])
                 outcomes = [OUTCOMES[each] for each in part["outcome"].tolist()]
                 told = [_texts(_values(part, measure)) for measure in measures]
                 rows = zip(*numbers, outcomes, *told)
@@ -93,8 +116,10 @@ class RawRequests:
     def _npz(self, file: BinaryIO) -> None:
         whole: dict[str, Any] = {
             key: np.concatenate([columns[key] for *_, columns in self._cases])
-            for key in ("worker", *TIMES, "outcome")
+            for key in ("worker", *([NODE] if self._nodes else []), *TIMES, "outcome")
         }
+        if self._nodes:
+            whole["nodes"] = np.array(self._nodes)
         for measure in self._measures.values():
             told = [_values(columns, measure) for *_, columns in self._cases]
             whole[column_of(measure)] = np.concatenate(told)
@@ -109,8 +134,10 @@ class RawRequests:
 
         words = pyarrow.dictionary(pyarrow.int32(), pyarrow.string())
         types = [words, *[pyarrow.int64()] * (len(COLUMNS) - 2), words]
+        if self._nodes:
+            types.insert(3, words)
         measures = list(self._measures.values())
-        names = [*COLUMNS, *map(column_of, measures)]
+        names = [*self._columns, *map(column_of, measures)]
         types += [pyarrow.int64() if each.scale == 1 else pyarrow.float64() for each in measures]
         schema = pyarrow.schema(list(zip(names, types)))
         with parquet.ParquetWriter(file, schema) as writer:
@@ -120,7 +147,9 @@ class RawRequests:
                 arrays = [
                     _named(case, self._names()),
                     np.full(size, batch_size, np.int64),
-                    *(columns[key].astype(np.int64) for key in ("worker", *TIMES)),
+                    columns["worker"].astype(np.int64),
+                    *([_named(columns[NODE], self._nodes)] if self._nodes else []),
+                    *(columns[key].astype(np.int64) for key in TIMES),
                     _named(outcome.astype(np.int32), OUTCOMES),
                     *(_nullable(_values(columns, each)) for each in measures),
                 ]
@@ -136,6 +165,11 @@ class RawRequests:
 def _parts(columns: Columns) -> Iterator[Columns]:
     for at in range(0, columns["outcome"].size, _LINES):
         yield {key: column[at : at + _LINES] for key, column in columns.items()}
+
+
+def _cell(name: str) -> str:
+    """A node's name in a cell of a CSV file."""
+    return '"' + name.replace('"', '""') + '"' if set(name) & set(',"\n\r') else name
 
 
 def column_of(measure: Measure) -> str:

@@ -59,6 +59,29 @@ def test_every_form_has_every_request(tmp_path, suffix):
     assert {row[-1] for row in rows} == set(OUTCOMES)
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".npz", ".parquet"])
+def test_over_nodes_each_request_names_its_node(tmp_path, suffix):
+    raw = RawRequests(tmp_path / f"r{suffix}")
+    names = ["vm 1", 'a,"b"']
+    of_node = {"node": np.array([0, 1, 1, 0], np.int32)}
+    raw.add("bs1-c1", 1, {**columns(4), **of_node}, nodes=names)
+    raw.add("bs8-c1", 8, {**columns(4), **of_node}, nodes=[names[1], "third"])
+    raw.write()
+    wanted = [names[0], names[1], names[1], names[0], names[1], "third", "third", names[1]]
+    if suffix == ".csv":
+        with raw.path.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert list(rows[0])[:4] == ["case", "batch_size", "worker", "node"]
+        assert [row["node"] for row in rows] == wanted
+        assert rows[1]["outcome"] == OUTCOMES[1] and rows[1]["issued_ns"] == "1000000"
+    elif suffix == ".npz":
+        with np.load(raw.path) as found:
+            assert found["nodes"][found["node"]].tolist() == wanted
+    else:
+        parquet = pytest.importorskip("pyarrow.parquet")
+        assert parquet.read_table(raw.path)["node"].to_pylist() == wanted
+
+
 def test_without_a_measured_case_nothing_is_written(tmp_path):
     raw = RawRequests(tmp_path / "r.csv")
     raw.add("bs1", 1, None)
