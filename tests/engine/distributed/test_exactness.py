@@ -75,9 +75,20 @@ LOADS = [
 ]
 
 
-@pytest.mark.parametrize("load", LOADS, ids=lambda load: type(load).__name__)
+COUNTED, TIMED = Stop(iterations=301), Stop(duration_s=0.7)
+
+
 @pytest.mark.parametrize(
-    "stop", [Stop(iterations=301), Stop(duration_s=0.7)], ids=["count", "time"]
+    "load, stop",
+    [
+        (LOADS[1], COUNTED),
+        *(
+            pytest.param(load, stop, marks=pytest.mark.slow)
+            for load in LOADS
+            for stop in (COUNTED, TIMED)
+        ),
+    ],
+    ids=lambda value: type(value).__name__,
 )
 def test_each_request_of_one_machine_is_made_once(nodes, tmp_path, load, stop):
     plan = RunPlan(load=load, stop=stop, pool=Pool("async"))
