@@ -451,6 +451,14 @@ class ReadTarget(StartedTarget):
         return reading
 
 
+class ThreeTurns:
+    """A conversation."""
+
+    def turns(self):
+        for turn in range(3):
+            yield turn, MS
+
+
 MISREADINGS = {
     "short": lambda reading, size: reading.values.update(took=np.zeros(size - 1, np.int64)),
     "floats": lambda reading, size: reading.values.update(took=np.full(size, np.nan)),

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from qs.engine.distributed.errors import NodesError
 from qs.engine.distributed.nodes import NOTHING_SHIPPED, Nodes, open_nodes
 from qs.engine.distributed.places import Places, Shipped
 from qs.engine.judging.scenarios import Scenario
@@ -26,12 +27,18 @@ def run_on(
     """
     if isinstance(nodes, Nodes):
         raise TypeError("open nodes are of an event loop: await their `run`, or `run_on_async`")
-    interrupt = options.setdefault("interrupt", asyncio.Event())
-    return blocking(
-        "distributed.run_on",
-        lambda: run_on_async(nodes, plan, target, samples, **options),
-        interrupt,
-    )
+    signalled = asyncio.Event()
+    interrupt = options.setdefault("interrupt", signalled)
+    try:
+        return blocking(
+            "distributed.run_on",
+            lambda: run_on_async(nodes, plan, target, samples, **options),
+            interrupt,
+        )
+    except NodesError:
+        if signalled.is_set():  # before there was anything to keep
+            raise KeyboardInterrupt from None
+        raise
 
 
 async def run_on_async(

@@ -40,6 +40,7 @@ from qs.engine.workers.share import until_ns_of
 TICK_S = 0.2
 # What comes in within so short a time is looked at once.
 GATHER_S = 0.02
+LOOKED_AT_PER_S = 10_000  # nodes
 # The common start lies so far ahead of the word to start, and at least so many round trips.
 AHEAD_S = 0.25
 AHEAD_ROUND_TRIPS = 4
@@ -163,7 +164,7 @@ class Leading:
         except FAULTS as fault:
             self._lose_to(fault, follower)
             return
-        follower.ready = True
+        follower.ready, follower.phase = True, "warmup"
         self._begin(self._hear(follower))
         self._begin(self._finish(follower))
 
@@ -219,7 +220,7 @@ class Leading:
             await asyncio.wait_for(self._wake.wait(), TICK_S)
         except asyncio.TimeoutError:
             return
-        await asyncio.sleep(GATHER_S)
+        await asyncio.sleep(max(GATHER_S, len(self.followers) / LOOKED_AT_PER_S))
         self._wake.clear()
 
     def _look(self) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from qs.engine.distributed.errors import NodeLost
 from qs.engine.distributed.link import Link
+from qs.engine.distributed.node_process import PRINTED
 from qs.engine.distributed.places import Placed
 from qs.engine.errors import HostDied, HostError, HostTimeout, PlanError
 
@@ -25,6 +26,7 @@ class Node:
         self.name = name
         self.ended = asyncio.Event()  # the place says that its process has ended
         self.how = ""  # and how
+        self.log = ""  # the end of what it printed then
 
     @property
     def number(self) -> int:
@@ -43,10 +45,10 @@ class Node:
 
     def end(self, how: str) -> None:
         """Its process has ended, its place says."""
-        self.how = how
+        self.how, _, self.log = how.partition(PRINTED)
         self.ended.set()
         if hasattr(self, "link"):
-            self.link.lose(how, by_itself=True)
+            self.link.lose(self.how, by_itself=True)
 
     def give_up(self, why: str) -> None:
         """Cut it off, if it has connected."""

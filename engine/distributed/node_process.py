@@ -19,6 +19,8 @@ from qs.engine.descriptors import above_standard
 from qs.engine.hosts.descendants import end_marked
 
 MARK = "QS_NODE"
+# Between how a process ended and the end of what it printed.
+PRINTED = "; it printed last: "
 _LOG_TAIL = 4_000
 _PROGRAM = "qs.engine.distributed.serving"
 
@@ -111,7 +113,7 @@ class NodeProcess:
         else:
             ended = f"exit status {code}"
         tail = self.log_tail().strip()
-        return f"{ended}; it printed last: {tail}" if tail else ended
+        return f"{ended}{PRINTED}{tail}" if tail else ended
 
     def log_tail(self) -> str:
         """The end of what it printed."""

@@ -18,6 +18,7 @@ from qs.engine.distributed.leading import Leading
 from qs.engine.distributed.link import Link
 from qs.engine.distributed.links import Links
 from qs.engine.distributed.node import FAULTS, Node, names_of, none_left
+from qs.engine.distributed.node_process import PRINTED
 from qs.engine.distributed.places import Placed, Places, Shipped
 from qs.engine.distributed.tasks import all_of, end_all, in_turn
 from qs.engine.judging.scenarios import Scenario
@@ -216,10 +217,12 @@ class Nodes:
         try:
             await asyncio.wait([connecting, ended], return_when=asyncio.FIRST_COMPLETED)
             if not connecting.done():
-                raise NodeLost(f"it ended before it had connected: {node.how}", node.name)
+                printed = f"{PRINTED}{node.log}" if node.log else ""
+                why = f"it ended before it had connected: {node.how}{printed}"
+                raise NodeLost(why, node.name)
             node.link = connecting.result()
         except NodeLost as fault:
-            raise node.named(fault) from fault
+            raise fault if fault.name else node.named(fault) from fault
         finally:
             await end_all([connecting, ended])
         self._begin(self._mourn(node))

@@ -42,6 +42,7 @@ def part_of(follower: Follower, plan: RunPlan, start_ns: int | None) -> NodePart
         kept_until_s=kept_until_s,
         replaces="" if follower.replaces is None else follower.replaces.node.name,
         facts=node.link.facts,
+        log=node.log,
     )
 
 

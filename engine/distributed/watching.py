@@ -29,7 +29,6 @@ class Whole:
         self._plan = plan
         self.union = Union(plan)
         self._so_far = SoFar() if watched else None
-        self._before: tuple[int, float] = (0, 0.0)
 
     def hear(self, follower: Follower, update: Update) -> None:
         """Take up what a node tells, unless it is over for it."""
@@ -71,9 +70,6 @@ class Whole:
         completed = sum(each.completed for each in followers)
         elapsed_s = max((now_ns - start_ns) / 1e9, 0.0)
         rate = completed / elapsed_s if elapsed_s else 0.0
-        before, before_s = self._before
-        now_per_s = (completed - before) / (elapsed_s - before_s) if elapsed_s > before_s else 0.0
-        self._before = completed, elapsed_s
         until_ns = until_ns_of(self._plan, start_ns)
         left_s = (until_ns - start_ns) / 1e9 - elapsed_s if until_ns < FOREVER_NS else None
         told = [each.update.progress for each in followers if each.update is not None]
@@ -87,7 +83,7 @@ class Whole:
             sum(each.failed for each in followers),
             elapsed_s,
             rate,
-            0.0 if phase == "reading" else now_per_s,
+            sum(each.now_per_s for each in nodes),  # which come in at different moments
             None if ended else eta_s(self._plan, completed, rate, elapsed_s, left_s),
             *self._so_far.in_all_ns(),
             *self._so_far.latest_ns(),

@@ -6,20 +6,24 @@ import pytest
 from qs.engine import (
     AllAtOnce,
     Batching,
+    Bound,
     ClosedLoop,
     ConstantRate,
     Doubt,
     Ending,
     Factory,
+    Measure,
     Offline,
     PlanError,
     Poisson,
     Pool,
     RunPlan,
     Server,
+    Sessions,
     SingleStream,
     Stop,
 )
+from tests.fakes import ThreeTurns
 from tests.networks import shifted_s
 from tests.nodes_here import NodesHere
 
@@ -173,6 +177,11 @@ def test_server_and_offline_are_judged_on_the_whole(two):
             [1, 2],
         ),
         (RunPlan(load=AllAtOnce(1_000)), NOTHING, [1]),
+        (
+            RunPlan(load=Sessions(users=4), stop=Stop(iterations=101), pool=Pool("async")),
+            Factory("tests.fakes:StartedTarget", {"pause_s": 0.001}),
+            [ThreeTurns()],
+        ),
     ],
 )
 def test_other_kinds_of_plans(two, plan, target, samples):
@@ -181,6 +190,24 @@ def test_other_kinds_of_plans(two, plan, target, samples):
     assert result.completed == sum(part.result.completed for part in result.nodes) > 0
     if plan.planned is not None:
         assert result.completed == plan.planned
+
+
+@pytest.mark.slow
+def test_measures_are_those_of_the_whole(two):
+    plan = RunPlan(
+        load=Poisson(400, seed=5),
+        stop=Stop(duration_s=1),
+        pool=Pool("async"),
+        measures=(Measure("took"), Measure("number", unit=""), Measure("gap", many=True)),
+        bounds=(Bound("response", 1_000_000_000),),
+        sample_requests=50,
+    )
+    result = two.run(plan, Factory("tests.fakes:ReadTarget", {"pause_s": 0.001}))
+    assert result.verdict == "VALID", result.reasons
+    assert result.measures["took"].histogram.count == result.completed == result.good > 200
+    assert result.measures["gap"].histogram.count == 3 * result.completed
+    assert result.outcomes == {"stop": result.completed} and result.unread == 0
+    assert set(result.sampled["node"].tolist()) == {0, 1}
 
 
 @pytest.mark.slow
