@@ -114,13 +114,22 @@ class Sealer:
         self._count += 1
         return b"".join((head, seal, body))
 
-    def message(self, body: bytes) -> Iterator[bytes]:
-        """The frames of one message."""
+    def take_back(self) -> None:
+        """The last frame was not sent."""
+        self._count -= 1
+
+    @staticmethod
+    def parts(body: bytes) -> Iterator[tuple[Kind, memoryview]]:
+        """Kind and body of the frames of one message."""
         view = memoryview(body)
         last = max(len(body) - 1, 0) // MOST_FRAME_BYTES * MOST_FRAME_BYTES
         for at in range(0, last, MOST_FRAME_BYTES):
-            yield self.frame(Kind.PART, view[at : at + MOST_FRAME_BYTES])
-        yield self.frame(Kind.MESSAGE, view[last:])
+            yield Kind.PART, view[at : at + MOST_FRAME_BYTES]
+        yield Kind.MESSAGE, view[last:]
+
+    def message(self, body: bytes) -> Iterator[bytes]:
+        """The frames of one message."""
+        return (self.frame(*each) for each in self.parts(body))
 
 
 class Opener:

@@ -23,12 +23,20 @@ from qs.engine.distributed.asking import Ask, asked, fault_of, packed
 from qs.engine.distributed.bounds import Allowance
 from qs.engine.distributed.clocks import Clock, RoundTrip
 from qs.engine.distributed.errors import NodeLost
-from qs.engine.distributed.frames import Assembler, FrameError, Kind, Opener, Sealer
+from qs.engine.distributed.frames import (
+    MOST_FRAME_BYTES,
+    Assembler,
+    FrameError,
+    Kind,
+    Opener,
+)
 from qs.engine.distributed.guard import CLOCKS
+from qs.engine.distributed.outbox import Outbox
 from qs.engine.distributed.plain import decoded
 from qs.engine.distributed.plain_result import result_of
 from qs.engine.distributed.updates import RunOptions, Update, update_of
-from qs.engine.errors import HostTimeout
+from qs.engine.errors import HostError, HostTimeout
+from qs.engine.hosts.messages import whole
 from qs.engine.outcome import Ending
 from qs.engine.plan import Factory, RunPlan
 from qs.engine.result import RunResult
@@ -84,8 +92,7 @@ class Link:
         self,
         number: int,
         facts: dict[str, Any],
-        transport: asyncio.Transport,
-        sealer: Sealer,
+        outbox: Outbox,
         opener: Opener,
         packing: Packing,
     ):
@@ -94,25 +101,24 @@ class Link:
         self.clock = Clock()
         # when something was heard of it last, on this process's clock
         self.heard_ns = MONOTONIC.now_ns()
+        # when a part of a long answer came in last
+        self.answered_ns = 0
         # of the run that is prepared or goes on
         self.updates: asyncio.Queue[Update] = asyncio.Queue()
-        self._transport = transport
-        self._sealer, self._opener, self._packing = sealer, opener, packing
+        self._outbox, self._opener, self._packing = outbox, opener, packing
+        self.alive = outbox.alive  # to be called about once a second, from any thread
         self._assembler = Assembler(MOST_ANSWER_BYTES)
         self._allowance = Allowance(self.heard_ns)
         self._sizes: deque[int] = deque()  # of the updates that wait
         loop = asyncio.get_running_loop()
         self._gone: asyncio.Future[str] = loop.create_future()
-        self._room = asyncio.Event()
-        self._room.set()
-        self._sending = asyncio.Lock()
         self._count = 0
         self._answers: dict[int, asyncio.Future[Any]] = {}
         self._clocks: dict[int, tuple[int, asyncio.Future[None]]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closing = False
-        self.ended_by_itself = False
-        self._interval_ns, self._began_ns = 1, 0  # of the run
+        self.ended_by_itself = False  # if it is lost: nobody here has cut it off
+        self._interval_ns, self._began_ns, self._keep_columns = 1, 0, False  # of the run
 
     @property
     def lost(self) -> str:
@@ -147,9 +153,10 @@ class Link:
         self.updates = asyncio.Queue()
         self._sizes.clear()
         self._interval_ns, self._began_ns = share.recorded_ns, 0
+        self._keep_columns = options.keep_columns
         if samples is not None:
             with self._packing.packed(samples) as data:
-                await asyncio.shield(self._begin(self._send(asked(Ask.SAMPLES, 0, data))))
+                await asyncio.shield(self._begin(self._outbox.send(asked(Ask.SAMPLES, 0, data))))
         body = packed(share, target, samples is not None, options)
         limit_s = share.build_timeout_s + _BEYOND_S
         await self._ask(Ask.RUN, body, "building and warming up the target", limit_s)
@@ -160,7 +167,7 @@ class Link:
             self._count += 1
             answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._clocks[self._count] = MONOTONIC.now_ns(), answered
-            self._tell(Kind.CLOCK, _NUMBER.pack(self._count))
+            self._outbox.tell(Kind.CLOCK, _NUMBER.pack(self._count))
             self._allowance.give()
             either: set[asyncio.Future[Any]] = {answered, self._gone}
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
@@ -171,35 +178,30 @@ class Link:
         self._began_ns = MONOTONIC.now_ns()
         if self.clock.round_trips:
             self._began_ns = self.clock.to_driver(start_ns)
-        self._tell(Kind.SHORT, asked(Ask.GO, 0, packed(start_ns)))
+        self._outbox.tell(Kind.SHORT, asked(Ask.GO, 0, packed(start_ns)))
 
     def end(self, why: Ending) -> None:
         """End the run in order, as the rule `why` would have ended it; its result says so. An
         INTERRUPT may follow another ending. A run that is still prepared ends as one that was
         interrupted before its start.
         """
-        self._tell(Kind.SHORT, asked(Ask.END, 0, packed(str(why))))
+        self._outbox.tell(Kind.SHORT, asked(Ask.END, 0, packed(str(why))))
         if why is Ending.INTERRUPT:
-            self._tell(Kind.CUT)
+            self._outbox.tell(Kind.CUT)
 
     async def finish(self) -> RunResult:
         """Wait for the run's end: the node's own result. Raises what `prepare` raises."""
         plain = await self._ask(Ask.RESULT, packed(), "the run", None)
         try:
-            columns = {name: (str(dtype), size) for name, (dtype, size) in plain["columns"].items()}
-            if any(dtype not in _DTYPES or type(n) is not int for dtype, n in columns.values()):
-                raise ValueError("columns of no kind")
-            if sum(np.dtype(dtype).itemsize * n for dtype, n in columns.values()) > (
-                MOST_COLUMN_BYTES
-            ):
-                raise ValueError("more columns than there is room for")
+            columns = _announced(plain["columns"]) if self._keep_columns else {}
             result = result_of(plain)
-        except (ValueError, TypeError, KeyError, AttributeError, IndexError) as fault:
+        except HostError as fault:
+            raise self._lies(f"a result that makes no sense ({fault.message})") from None
+        except (ValueError, TypeError, KeyError, AttributeError) as fault:
             raise self._lies(f"a result that makes no sense ({fault})") from None
         if columns:
-            result.columns = {
-                name: await self._column(name, *each) for name, each in columns.items()
-            }
+            parts = {name: await self._column(name, *each) for name, each in columns.items()}
+            result.columns = parts
         return result
 
     async def _column(self, name: str, dtype: str, rows: int) -> np.ndarray:
@@ -220,7 +222,7 @@ class Link:
         """Tell the node to end, and wait a moment for that."""
         if not self._gone.done():
             self._closing = True
-            self._tell(Kind.BYE)
+            self._outbox.tell(Kind.BYE)
             await asyncio.wait({self._gone}, timeout=_CLOSE_S)
             self.lose("it did not end by itself")
         for task in self._tasks:
@@ -228,11 +230,6 @@ class Link:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     # What follows is called by `links`.
-
-    def alive(self) -> None:
-        """Let the node know that its driver lives."""
-        if not self._gone.done():
-            self._tell(Kind.ALIVE)
 
     def lose(self, why: str, by_itself: bool = False) -> None:
         """It is lost, unless it was before. `by_itself`: it ended, or its connection did, and
@@ -242,16 +239,9 @@ class Link:
             return
         self.ended_by_itself = by_itself
         self._gone.set_result("it was ended" if self._closing else why)
-        self._transport.abort()
+        self._outbox.close()
         for each in self._answers.values():
             each.cancel()
-        self._room.set()
-
-    def pause_writing(self) -> None:
-        self._room.clear()
-
-    def resume_writing(self) -> None:
-        self._room.set()
 
     def hear(self, data: bytes, now_ns: int) -> None:
         """Bytes of the node that came at an instant."""
@@ -271,6 +261,8 @@ class Link:
             if not self._answers:
                 raise FrameError("an answer to no question")
             message = self._assembler.add(kind, body)
+            if len(body) == MOST_FRAME_BYTES:
+                self.answered_ns = now_ns
             if message is not None:
                 self._answer(decoded(message))
             return
@@ -319,7 +311,7 @@ class Link:
         number = self._count
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._answers[number] = answer
-        self._begin(self._send(asked(what, number, body)))
+        self._begin(self._outbox.send(asked(what, number, body)))
         try:
             await asyncio.wait(
                 {answer, self._gone}, timeout=deadline_s, return_when=asyncio.FIRST_COMPLETED
@@ -337,7 +329,7 @@ class Link:
         """Have the node end what it was asked for; one that does not is lost."""
         if self._gone.done():
             return
-        self._tell(Kind.SHORT, asked(Ask.CANCEL, number, b""))
+        self._outbox.tell(Kind.SHORT, asked(Ask.CANCEL, number, b""))
         await asyncio.wait(
             {answer, self._gone}, timeout=_CANCEL_S, return_when=asyncio.FIRST_COMPLETED
         )
@@ -345,18 +337,6 @@ class Link:
             self.lose(f"{name} did not end when it was told to")
         elif not answer.cancelled():
             answer.exception()
-
-    async def _send(self, message: bytes) -> None:
-        """Send a message that may be long, and let others have their turn."""
-        async with self._sending:
-            for frame in self._sealer.message(message):
-                self._transport.write(frame)
-                await self._room.wait()
-                self._raise_if_lost()
-
-    def _tell(self, kind: Kind, body: bytes = b"") -> None:
-        if not self._gone.done():
-            self._transport.write(self._sealer.frame(kind, body))
 
     def _begin(self, coroutine: Any) -> asyncio.Task[Any]:
         task = asyncio.ensure_future(coroutine)
@@ -376,6 +356,18 @@ class Link:
     def _raise_if_lost(self) -> None:
         if self._gone.done():
             raise NodeLost(self._gone.result())
+
+
+def _announced(columns: Any) -> dict[str, tuple[str, int]]:
+    """Type and length of each column. Raises ValueError or TypeError for what cannot be."""
+    found = {str(name): (str(dtype), whole(size)) for name, (dtype, size) in columns.items()}
+    if any(dtype not in _DTYPES for dtype, _ in found.values()):
+        raise ValueError("columns of no kind")
+    if len({size for _, size in found.values()}) > 1:
+        raise ValueError("columns of different lengths")
+    if sum(np.dtype(dtype).itemsize * size for dtype, size in found.values()) > MOST_COLUMN_BYTES:
+        raise ValueError(f"more than {MOST_COLUMN_BYTES:,} bytes of columns")
+    return found
 
 
 def _how(code: Any) -> str:

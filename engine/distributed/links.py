@@ -8,6 +8,7 @@ import asyncio
 import hmac
 import os
 import socket
+import threading
 from typing import Any, cast
 
 from qs.engine.clock import MONOTONIC
@@ -16,6 +17,7 @@ from qs.engine.distributed.errors import NodeLost
 from qs.engine.distributed.facts import KEYS
 from qs.engine.distributed.frames import FrameError, Kind, Opener, Sealer
 from qs.engine.distributed.link import Link, Packing
+from qs.engine.distributed.outbox import Outbox
 from qs.engine.distributed.places import Where
 from qs.engine.distributed.plain import decoded
 from qs.engine.words import number as in_words
@@ -44,6 +46,7 @@ class Links:
         self._links: list[Link] = []
         self._packing = Packing()
         self._port = 0
+        self._ended = threading.Event()
 
     def where_of(self, number: int) -> Where:
         """What the process of this node is to be told. Each has a secret of its own, so that none
@@ -61,10 +64,12 @@ class Links:
             lambda: _Door(self), self._address, 0, family=family, backlog=_BACKLOG
         )
         self._port = self._server.sockets[0].getsockname()[1]
-        self._beating = asyncio.ensure_future(self._beat())
+        self._beating = asyncio.ensure_future(self._listen())
+        threading.Thread(target=self._beat, name="beat", daemon=True).start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._ended.set()
         self._beating.cancel()
         self._server.close()
         for door in [*self._strangers]:
@@ -84,8 +89,14 @@ class Links:
             raise NodeLost(f"it did not connect within {in_words(deadline_s)} s")
         return waited.result()
 
-    async def _beat(self) -> None:
-        """Tell nodes that their driver lives, and find those that are silent."""
+    def _beat(self) -> None:
+        """Tell nodes that their driver lives."""
+        while not self._ended.wait(_BEAT_S):
+            for link in [*self._links]:
+                link.alive()
+
+    async def _listen(self) -> None:
+        """Find those that are silent."""
         beat_ns, last_ns = int(_BEAT_S * 1e9), MONOTONIC.now_ns()
         while True:
             await asyncio.sleep(_BEAT_S)
@@ -97,7 +108,6 @@ class Links:
                 link.heard_ns += deaf_ns
                 if now_ns - link.heard_ns > self._silent_ns:
                     link.lose(f"nothing was heard of it for {self._silent} s")
-                link.alive()
 
     def _secret_of(self, number: int) -> bytes:
         return hmac.digest(self._secret, number.to_bytes(8, "little"), "sha256")
@@ -123,14 +133,13 @@ class Links:
         self,
         number: int,
         facts: dict[str, Any],
-        transport: asyncio.Transport,
-        sealer: Sealer,
+        outbox: Outbox,
         opener: Opener,
     ) -> Link:
         waited = self._waited[number]
         if waited.done():
             raise FrameError("a number that nobody waits for")
-        link = Link(number, facts, transport, sealer, opener, self._packing)
+        link = Link(number, facts, outbox, opener, self._packing)
         self._links.append(link)
         waited.set_result(link)
         return link
@@ -146,6 +155,7 @@ class _Door(asyncio.Protocol):
         self._number = -1
         self._opener: Opener | None = None
         self._link: Link | None = None
+        self._outbox: Outbox | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's is no asyncio.Transport, though it is one in all but its class.
@@ -157,6 +167,8 @@ class _Door(asyncio.Protocol):
     def shut(self) -> None:
         self._limit.cancel()
         self._links.leaves(self)
+        if self._outbox is not None:
+            self._outbox.close()
         self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
@@ -196,9 +208,8 @@ class _Door(asyncio.Protocol):
             facts = {key: told.get(key) for key in KEYS}
             self._limit.cancel()
             self._links.leaves(self)
-            self._link = self._links.welcome(
-                self._number, facts, self._transport, self._sealer, opener
-            )
+            self._outbox = Outbox(self._transport, self._sealer)
+            self._link = self._links.welcome(self._number, facts, self._outbox, opener)
 
     def eof_received(self) -> bool:
         return False
@@ -211,9 +222,9 @@ class _Door(asyncio.Protocol):
             self._link.lose(why, by_itself=True)
 
     def pause_writing(self) -> None:
-        if self._link is not None:
-            self._link.pause_writing()
+        if self._outbox is not None:
+            self._outbox.pause()
 
     def resume_writing(self) -> None:
-        if self._link is not None:
-            self._link.resume_writing()
+        if self._outbox is not None:
+            self._outbox.resume()

@@ -68,7 +68,8 @@ class Losing:
             limit_s = 2 * min(self._plan.drain_s, INTERRUPT_DRAIN_S) + SOON_S
         elif follower.phase == "reading":
             return ""  # which takes as long as it takes, as on one machine
-        late_s = (now_ns - end_ns) / 1e9
+        # A long result is on its way for as long as parts of it come.
+        late_s = (now_ns - max(end_ns, follower.node.link.answered_ns)) / 1e9
         if late_s <= limit_s:
             return ""
         since = "it was told to end" if ended is not None else "the end of its share"

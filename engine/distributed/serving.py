@@ -21,6 +21,7 @@ from qs.engine.distributed.facts import facts
 from qs.engine.distributed.guard import Guard, end_descendants
 from qs.engine.distributed.places import Where
 from qs.engine.distributed.plain import encoded
+from qs.engine.distributed.tcp import try_often
 
 _CONNECT_S = 20.0
 _PR_SET_PDEATHSIG = 1
@@ -68,6 +69,7 @@ def _connected(number: int, where: Where) -> tuple[socket.socket, bytes, bytes]:
     driver = socket.create_connection((where.host, where.port), _CONNECT_S)
     try:
         driver.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try_often(driver.fileno())
         challenged = _exactly(driver, frames.CHALLENGE_BYTES)
         answered = frames.response(challenged, number, where.secret)
         driver.sendall(answered)

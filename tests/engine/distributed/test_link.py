@@ -25,6 +25,7 @@ from qs.engine.distributed.guard import CLOCKS
 from qs.engine.distributed.link import Link
 from qs.engine.distributed.links import Links
 from qs.engine.distributed.plain import encoded
+from qs.engine.distributed.updates import RunOptions
 from qs.engine.outcome import Ending
 from tests.engine.distributed.strangers import Stranger, strangers
 
@@ -554,12 +555,27 @@ def test_updates_that_the_driver_does_not_take_do_not_fill_its_memory(monkeypatc
         {"due_ns": ("O", 1)},
         {"due_ns": 5},
         {str(n): ("<i8", 10**8) for n in range(10)},
+        {"due_ns": ("<i8", 3), "issued_ns": ("<i8", 4)},
     ],
 )
 def test_columns_that_cannot_be(columns):
     async def work(link, stranger):
+        preparing = asyncio.ensure_future(link.prepare(PLAN, None, None, RunOptions(True)))
+        stranger.answer((await stranger.asked())[1])
+        await preparing
         finishing = asyncio.ensure_future(link.finish())
         stranger.answer((await stranger.asked())[1], {"columns": columns})
+        with pytest.raises(NodeLost, match="a result that makes no sense"):
+            await finishing
+
+    with_node(work)
+
+
+@pytest.mark.parametrize("said", [None, {}, {"columns": {}}, {"columns": {}, "completed": 1}])
+def test_a_result_that_is_none(said):
+    async def work(link, stranger):
+        finishing = asyncio.ensure_future(link.finish())
+        stranger.answer((await stranger.asked())[1], said)
         with pytest.raises(NodeLost, match="a result that makes no sense"):
             await finishing
 

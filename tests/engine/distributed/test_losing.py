@@ -181,7 +181,7 @@ def test_one_node_whose_target_hangs_is_not_lost():
 
 
 class Link:
-    heard_ns = 0
+    heard_ns = answered_ns = 0
 
 
 class Node:

@@ -38,6 +38,7 @@ from qs.engine.distributed.places import ProcessPlaces, Where
 from qs.engine.distributed.targets import NodesTarget
 from qs.engine.distributed.updates import RunOptions
 from qs.engine.outcome import Ending
+from tests.networks import Network
 from tests.node_fakes import Unreadable, summing
 from tests.waiting import gone, until
 
@@ -293,6 +294,40 @@ def test_a_call_that_hangs_ends_in_time_and_a_coroutine_leaves_the_node_alive():
     left: list[int] = []
     with_nodes(work)
     assert gone(left[0])
+
+
+@SLOW
+def test_a_driver_whose_event_loop_is_busy_keeps_its_nodes():
+    async def work(link):
+        await asyncio.sleep(1.5)
+        time.sleep(13.0)  # longer than a node waits for a driver that is silent
+        await link.build(PLACE)
+        assert (await link.call("say", 30))["value"] is None
+
+    with_nodes(work)
+
+
+@SLOW
+def test_a_line_that_is_cut_for_some_seconds_loses_no_node():
+    """And one that is cut for longer loses it on both sides."""
+
+    async def work(link):
+        await link.build(PLACE)
+        await started(link, for_ever(), PAUSING, options=RunOptions(update_s=0.2))
+        network.cut(1)
+        await asyncio.sleep(8.5)
+        network.heal(1)
+        while not link.updates.empty():
+            link.updates.get_nowait()
+        await asyncio.wait_for(link.updates.get(), 5)
+        assert link.lost == ""
+        assert (await link.call("say", 30))["value"] is None
+        network.cut(1)
+        assert await link.until_lost() == "nothing was heard of it for 10 s"
+        until(lambda: gone(link.facts["pid"]), 30)
+
+    with Network(1, to_ms=5, from_ms=5) as network:
+        with_nodes(work, prefixes=[network.prefix(1)], address=network.driver)
 
 
 @SLOW
