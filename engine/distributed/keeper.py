@@ -21,6 +21,7 @@ from qs.engine.distributed import ray_cluster
 from qs.engine.distributed.errors import NodesError
 from qs.engine.distributed.node_process import import_path
 from qs.engine.distributed.places import Placed, Shipped, Where
+from qs.engine.hosts.descendants import end_session
 
 _PROGRAM = "qs.engine.distributed.ray_keeper"
 _OPEN_LIMIT_S = 300.0  # beyond the keeper's own limits, which say what took so long
@@ -124,6 +125,8 @@ class RayPlaces:
                 process.wait()
             if self._folder is not None:
                 # The keeper has done so, unless it was killed.
+                if process is not None:
+                    await asyncio.to_thread(end_session, process.pid)
                 await asyncio.to_thread(_removed, self._folder)
                 os.close(self._held)
                 self._folder = None
@@ -217,6 +220,8 @@ class RayPlaces:
         if process is None or self._closed:
             return "the process that holds Ray was ended earlier"
         code = await asyncio.to_thread(_ended, process)
+        # Of a cluster of our own some processes would look for the others for a minute.
+        await asyncio.to_thread(end_session, process.pid)
         how = f"signal {-code}" if code < 0 else f"exit status {code}"
         return f"the process that holds Ray ended ({how}){self._tail()}"
 

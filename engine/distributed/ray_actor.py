@@ -8,6 +8,7 @@ which Ray gives a nice value, an OMP_NUM_THREADS and hidden accelerators of its 
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 import threading
@@ -32,6 +33,7 @@ class NodeActor:
     modules    names of the packages that Ray has brought, besides ours
     folder     to work in; None: where the actor works, which is what Ray has brought if it has
     variables  laid over the environment, or taken out of it where None
+    group      the process group of a cluster of our own, which ends with its raylet
     """
 
     def __init__(self, arranged: dict[str, Any]):
@@ -75,6 +77,7 @@ class NodeActor:
                     leaving = threading.Timer(_LEAVE_S, os._exit, (1,))
                     leaving.daemon = True
                     leaving.start()
+                    self._end_cluster()
                     return "its raylet died", True
             return process.how(), False
         finally:
@@ -93,6 +96,14 @@ class NodeActor:
         except OSError:
             return
         self._niced = False
+
+    def _end_cluster(self) -> None:
+        """Ray's other processes on this machine would look for the raylet for a minute."""
+        if self._arranged["group"] is not None:
+            try:
+                os.killpg(self._arranged["group"], signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                pass
 
     def _path(self) -> list[str]:
         given: list[str] | None = self._arranged["path"]

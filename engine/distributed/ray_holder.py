@@ -64,6 +64,7 @@ class Holder:
             shipped = staged(modules, folder, lambda text: self._tell(say=text))
             names = [each.stem for each in modules]
             self._arranged = {"path": None, "modules": names, "folder": None}
+        self._arranged["group"] = os.getpgid(0) if own else None
         self._arranged["variables"] = {**self._undone(), **asked["variables"]}
         try:
             self._connect(shipped)

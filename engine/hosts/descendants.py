@@ -28,6 +28,28 @@ def end_marked(mark: str, variable: str = MARK) -> None:
             return
 
 
+def end_session(leader: int) -> None:
+    """Kill every process of this user in the session of a leader that may have ended (Linux)."""
+    for _ in range(_PASSES):
+        found = [pid for pid in _processes() if _session(pid) == leader]
+        for pid in found:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                pass
+        if not found:
+            return
+
+
+def _session(pid: int) -> int | None:
+    """None for a process that has ended."""
+    try:
+        state, _, _, session = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:4]
+    except (OSError, ValueError):
+        return None
+    return None if state in "ZX" else int(session)
+
+
 def _processes() -> list[int]:
     try:
         return [int(name) for name in os.listdir("/proc") if name.isdigit()]
