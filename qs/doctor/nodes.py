@@ -16,7 +16,7 @@ from typing import Any, TextIO
 from qs.base.console import console, open_table
 from qs.base.errors import UserError
 from qs.base.visible import one_line
-from qs.base.words import NS_PER_MS, counted, data_size, number
+from qs.base.words import NS_PER_MS, counted, data_size, number, short_time
 from qs.doctor.finding import OK, UNKNOWN, WARN, Finding
 from qs.engine import ClockReading
 from qs.engine.distributed import Nodes, NodesError, open_nodes
@@ -251,7 +251,9 @@ def _time_of_day(machines: Sequence[Looked]) -> Finding:
     if not off:
         return Finding("time of day", UNKNOWN, "not told")
     worst = max(off, key=lambda name: abs(off[name]))
-    value = f"{number(off[worst], 2)} s off this machine's at most ({worst})"
+    value = f"{short_time(abs(off[worst]) * 1e9)} off this machine's at most ({worst})"
+    if abs(off[worst]) >= OFF_S:
+        value = f"{number(off[worst], 3)} s off this machine's at most ({worst})"
     if abs(off[worst]) <= OFF_S:
         return Finding("time of day", OK, value, figures=off)
     effect = "nothing that is measured goes by it; times in logs cannot be laid side by side"

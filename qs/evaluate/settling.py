@@ -176,8 +176,7 @@ def _settled(
     nodes: int | None,
 ) -> Settings:
     cpus = machine.usable_cpus()
-    if nodes is not None:
-        request = with_totals(request, nodes)
+    request = with_totals(request, nodes or 1)  # of one, where it is not known how many there are
     settings = settle(request, prepared.workload, config, best, cpus)
     return settings if nodes is None else over(settings, nodes, cpus)
 

@@ -70,7 +70,7 @@ class Node:
         if self.health is Health.SLOW:
             said.append("slower than the others")
         if entry.doubts:
-            said.append(counted(len(entry.doubts), "doubt"))
+            said = [*(said or ["ok"]), counted(len(entry.doubts), "doubt")]
         text = "; ".join(said) or "ok"
         return text if len(text) <= MOST_STATE else f"{text[: MOST_STATE - 3]}..."
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -135,6 +136,13 @@ def test_without_ray_it_says_what_to_install(monkeypatch):
 )
 def test_the_program_refuses_in_one_message(words, said):
     refused(qs(*words), said)
+
+
+def test_a_dry_run_shows_what_one_node_has():
+    """Nobody looks for a cluster then."""
+    words = ("--nodes", "all", "--per_node", "clients=4", "--dry_run", "--json")
+    ran = qs("load", "digits", "-H", "CPU", "-b", "1", *words)
+    assert json.loads(ran.stdout)["cases"][0]["clients"] == 4
 
 
 def test_python_says_the_same():
