@@ -10,9 +10,11 @@ that the workspace declares; else it has to be sent.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -27,6 +29,7 @@ from qs.nodes.goods import File, Goods, Group, Moved
 from qs.tensors.digest import read_sha256, sha256_of
 
 STORE = "shipped"  # of the cache: files by their SHA-256
+PART, DEAD_S = ".part-", 24 * 3600.0  # a file on its way, and when it is on none any more
 SPARE_BYTES = 256 << 20  # left free on the disk
 LINKED_BYTES = 1 << 20  # a larger file is not copied into the tree
 WORK, TREE = "work", "tree"
@@ -69,10 +72,12 @@ class Arrivals:
                     self._found.setdefault(file.sha256, Path(file.path))
                 elif not self._had(file):
                     lacking[file.sha256] = file.size
-        size = sum(lacking.values())
-        store = self._store()
+        if not lacking:
+            return [], 0
+        size, store = sum(lacking.values()), self._store()
+        _remove_dead(store)
         free = shutil.disk_usage(store).free
-        if lacking and size + SPARE_BYTES > free:
+        if size + SPARE_BYTES > free:
             raise UserError(
                 f"{store} has {free / 1e9:.3g} GB free, and {size / 1e9:.3g} GB have to be sent "
                 "there; free some, or set QS_CACHE to another disk"
@@ -85,7 +90,7 @@ class Arrivals:
         """
         part = self._parts.get(sha256)
         if part is None:
-            part = self._parts[sha256] = self._store() / f".part-{uuid.uuid4().hex}"
+            part = self._parts[sha256] = self._store() / f"{PART}{uuid.uuid4().hex}"
         try:
             with part.open("ab") as file:
                 file.write(piece)
@@ -221,6 +226,14 @@ class Arrivals:
         except OSError as error:
             raise UserError(f"cannot create {store}: {why(error)}; set QS_CACHE") from None
         return store
+
+
+def _remove_dead(store: Path) -> None:
+    """Remove what transfers have left that were cut off."""
+    for part in store.glob(f"{PART}*"):
+        with contextlib.suppress(OSError):
+            if time.time() - part.stat().st_mtime > DEAD_S:
+                part.unlink()
 
 
 def _there_already(group: Group) -> bool:

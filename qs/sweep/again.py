@@ -11,7 +11,7 @@ from typing import Any
 from qs.base.visible import typed_word
 from qs.base.words import cpu_text, typed_number
 from qs.settings.request import Request
-from qs.settings.settings import Settings
+from qs.settings.settings import Settings, copies_of
 from qs.settings.traffic import Traffic
 from qs.sweep.grid import Axes, Combination
 
@@ -100,7 +100,7 @@ def stated(
             continue
         if name == "affinity" and wanted is None:
             # Every CPU for each of them is what no pinning comes to.
-            wanted = (tuple(cpus),) * trial.instances.value
+            wanted = (tuple(cpus),) * copies_of(trial)
         if wanted is None:
             continue  # the backend's own choice, which no flag states
         known: dict[str, Any] = {name: wanted}
