@@ -40,6 +40,14 @@ ANSWER_S = 10.0
 # The common start lies this far ahead of the word to start, so that the word reaches every worker
 # before it.
 HEAD_START_NS = {"inline": 0, "thread": 2_000_000, "async": 2_000_000, "process": 20_000_000}
+# So far ahead it goes out where the start is known beforehand: others begin then, and wait for
+# nobody whose machine is busy. An event loop spins meanwhile.
+LED_START_NS = {
+    "inline": 5_000_000,
+    "thread": 25_000_000,
+    "async": 5_000_000,
+    "process": 40_000_000,
+}
 
 
 class Conductor:
@@ -83,7 +91,7 @@ class Conductor:
         with self._measured:
             self._measured.enter_context(self._beside)
             if self._led is not None and start_ns is not None:
-                await self._led.until(start_ns - self._ahead_ns, self._interrupt)
+                await self._led.until(start_ns - LED_START_NS[self._kind], self._interrupt)
             started_at = self._start(start_ns)
             if self._interrupt.is_set():
                 self._stop(Ending.INTERRUPT)
@@ -166,17 +174,18 @@ class Conductor:
         return self._clock.now_ns() + NEVER_NS
 
     @property
-    def _ahead_ns(self) -> int:
-        inline = any(session.inline for session in self._sessions)
-        kind = "process" if self._layout.hosts else self._plan.pool.kind
-        return HEAD_START_NS["inline" if inline else kind]
+    def _kind(self) -> str:
+        """Of what is told to start."""
+        if any(session.inline for session in self._sessions):
+            return "inline"
+        return "process" if self._layout.hosts else self._plan.pool.kind
 
     def _start(self, at_ns: int | None) -> float:
         """Give the word to start, at an instant or as soon as all can; when that will be, in
         seconds since the epoch.
         """
         now_ns = self._clock.now_ns()
-        self._end.start_ns = now_ns + self._ahead_ns if at_ns is None else at_ns
+        self._end.start_ns = now_ns + HEAD_START_NS[self._kind] if at_ns is None else at_ns
         started_at = time.time() + (self._end.start_ns - now_ns) / 1e9
         for session in self._sessions:
             session.go(self._end.start_ns)

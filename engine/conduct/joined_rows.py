@@ -28,8 +28,12 @@ class Order:
 
     @property
     def wall_s(self) -> float:
-        ends = (begin + wall for begin, wall in zip(self.begins_s, self.walls_s))
-        return max(ends, default=0.0)
+        """A begin before 0 is one that is known too badly, and makes nothing shorter."""
+        return max(self.ends_s(self.walls_s), default=0.0)
+
+    def ends_s(self, lasted_s: Sequence[float]) -> list[float]:
+        """When something ended that lasted so long in each."""
+        return [max(begin, 0.0) + lasts for begin, lasts in zip(self.begins_s, lasted_s)]
 
 
 def in_turn(walls_s: Sequence[float]) -> Order:

@@ -22,7 +22,7 @@ from qs.engine.statistics.budget import answered
 
 _NAP_S = 0.2
 # What is watched beside a run is begun so long before the common start.
-READY_NS = 50_000_000
+READY_NS = 80_000_000
 MOST_LOOKED_AT = 64
 # A start that no run has: what a worker that waits for it makes until it is stopped is nothing.
 NEVER_NS = 3_600_000_000_000

@@ -14,6 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from qs.engine.clock import FOREVER_NS
 from qs.engine.conduct.joined_measures import shifted
 from qs.engine.conduct.joined_rows import Order, evidence_of, rows_of
 from qs.engine.conduct.joining import added_up, notes_of, with_series
@@ -81,6 +82,7 @@ def merged_result(
     stopped_ns: int | None = None,
     union: Union | None = None,
     stable: Confidence | None = None,
+    now_ns: int | None = None,
 ) -> RunResult:
     """The whole, judged, with the parts as its `nodes`, on the driver's clock.
 
@@ -90,11 +92,13 @@ def merged_result(
     stopped_ns  when it did so, on its clock
     union       what all nodes have told of their intervals; None: as much as their results have
     stable      the confidence that the run had when stability ended it
+    now_ns      the time on the driver's clock: nothing was measured after it
     """
     measured = [part for part in parts if part.result is not None]
     if start_ns is None:
         start_ns = min((_start_ns(part, None) for part in measured), default=0)
-    placed = [_on_driver(part, start_ns, started_at) for part in parts]
+    most_s = FOREVER_NS / 1e9 if now_ns is None else max(now_ns - start_ns, 0) / 1e9
+    placed = [_on_driver(part, plan, start_ns, started_at, most_s) for part in parts]
     runs = [part.result for part in placed if part.result is not None]
     if not runs:
         whole = _nothing(plan, start_ns, started_at or 0.0, ended_by or Ending.LOST)
@@ -134,7 +138,7 @@ def _joined(
     if stopped_ns is not None:
         limits.append(max(stopped_ns - start_ns, 0) / 1e9)
     measured_s = min(limits)
-    offered = [begin + run.offered_s for begin, run in zip(begins_s, runs) if run.offered_s]
+    offered = order.ends_s([run.offered_s or 0.0 for run in runs])
     whole = replace(
         added,
         intervals=rows_of(rows, order, None if counted is None else counted.log),
@@ -162,7 +166,7 @@ def _joined(
         metric=None,
         samples_per_query=plan.samples_per_query or 1,
         seed=plan.load.seed,
-        offered_s=max(offered) if offered else None,
+        offered_s=max(offered) if any(run.offered_s is not None for run in runs) else None,
     )
     if counted is not None:
         found = counted.evidence, measured_s
@@ -197,12 +201,34 @@ def _start_ns(part: NodePart, near_ns: int | None) -> int:
     return start_ns
 
 
-def _on_driver(part: NodePart, start_ns: int, started_at: float | None) -> NodePart:
-    if part.result is None:
+def _on_driver(
+    part: NodePart, plan: RunPlan, start_ns: int, started_at: float | None, most_s: float
+) -> NodePart:
+    """On the driver's clock, and without what the plan or that clock know better than the node."""
+    found = part.result
+    if found is None:
         return part
     at_ns = _start_ns(part, start_ns)
-    since = part.result.started_at if started_at is None else started_at
-    result = replace(part.result, start_ns=at_ns, started_at=since + (at_ns - start_ns) / 1e9)
+    since = found.started_at if started_at is None else started_at
+    measures = {
+        each.name: replace(found.measures[each.name], measure=each)
+        for each in plan.measures
+        if each.name in found.measures
+    }
+    result = replace(
+        found,
+        start_ns=at_ns,
+        started_at=since + (at_ns - start_ns) / 1e9,
+        wall_s=min(found.wall_s, most_s),
+        offered_s=None if found.offered_s is None else min(found.offered_s, most_s),
+        intervals=[row for row in found.intervals if row.start_s <= most_s],
+        measures=measures,
+        parts={name: found.parts[name] for name in plan.parts if name in found.parts},
+        open_loop=plan.open_loop,
+        good=found.good if plan.bounds else None,
+        samples_per_query=plan.samples_per_query or 1,
+    )
+    result.good_by_interval = result.good_by_interval[: len(result.intervals)]
     return replace(part, result=result)
 
 

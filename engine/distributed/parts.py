@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qs.engine.clock import FOREVER_NS
+from qs.engine.clock import FOREVER_NS, MONOTONIC
 from qs.engine.distributed.checkpoints import part_from
 from qs.engine.distributed.follower import Follower
 from qs.engine.distributed.losing import Ended
@@ -113,4 +113,5 @@ def whole_result(
         stopped_ns=end_ns,
         union=whole.union,
         stable=stable,
+        now_ns=MONOTONIC.now_ns(),
     )

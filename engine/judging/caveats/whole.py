@@ -4,12 +4,15 @@ about a machine are what the nodes found out about theirs.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from qs.engine.judging.caveats import RULES, caveats_of
 from qs.engine.judging.caveats.load import throughput_drift
+from qs.engine.judging.caveats.machine import other_load
 from qs.engine.judging.caveats.nodes import MOST_NAMED, listed
 from qs.engine.outcome import Doubt
 from qs.engine.plan import RunPlan
-from qs.engine.result import RunResult
+from qs.engine.result import NodePart, RunResult
 from qs.engine.ruling import Caveat
 
 # What is told by the node that it is about. The whole's own figures would hide it: a sum over many
@@ -43,15 +46,35 @@ def caveats_of_whole(result: RunResult, plan: RunPlan) -> list[Caveat]:
         if caveat.code not in OF_A_MACHINE
     }
     by_nodes: dict[Doubt, list[tuple[str, Caveat]]] = {}
+    among_themselves = _busy_with_nodes(result, plan)
     for part in result.nodes:
         for caveat in [] if part.result is None else part.result.caveats:
-            if caveat.code in OF_A_MACHINE or caveat.code in OF_EITHER:
+            own = caveat.code is Doubt.OTHER_LOAD and part.name in among_themselves
+            if (caveat.code in OF_A_MACHINE or caveat.code in OF_EITHER) and not own:
                 by_nodes.setdefault(caveat.code, []).append((part.name, caveat))
     measured = sum(part.result is not None for part in result.nodes)
     for code, told in by_nodes.items():
         found.setdefault(code, _of_nodes(told, measured))
     order = {rule.__name__: place for place, rule in enumerate(RULES)}
     return sorted(found.values(), key=lambda each: order[_RULE.get(each.code, str(each.code))])
+
+
+def _busy_with_nodes(result: RunResult, plan: RunPlan) -> set[str]:
+    """The names of nodes whose machine was busy with other nodes, and with nothing else."""
+    machines: dict[str, list[NodePart]] = {}
+    for part in result.nodes:
+        if part.result is not None and part.result.cpu is not None and part.facts.get("machine"):
+            machines.setdefault(str(part.facts["machine"]), []).append(part)
+    found: set[str] = set()
+    for parts in machines.values():
+        runs = [(part.result, part.result.cpu) for part in parts if part.result is not None]
+        one, cpu = runs[0]
+        used_s = [use.run_s for _, use in runs if use is not None and use.run_s is not None]
+        if len(parts) > 1 and cpu is not None and len(used_s) == len(parts):
+            together = replace(one, cpu=replace(cpu, run_s=sum(used_s)))
+            if other_load(together, plan) is None:
+                found |= {part.name for part in parts}
+    return found
 
 
 # The rule is called as its code, but for one.

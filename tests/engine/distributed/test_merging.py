@@ -198,9 +198,24 @@ def test_a_node_whose_clock_is_three_seconds_ahead_began_with_the_others():
     assert whole.wall_s == pytest.approx(10.00002, abs=1e-9)
 
 
+def test_a_clock_that_is_known_badly_makes_no_run_shorter():
+    parts = parts_of([some((0, 0, MS, 0), start_ns=START - 30_000)])
+    assert merged_result(OPEN, parts, start_ns=START).wall_s == 10.0
+
+
 def test_a_node_that_tells_of_another_start_is_not_believed():
     parts = parts_of([some((0, 0, MS, 0)), some((0, 0, MS, 0), start_ns=10**18)])
     assert merged_result(OPEN, parts, start_ns=START).wall_s == 10.0
+
+
+def test_nothing_was_measured_after_the_driver_s_own_time():
+    """A node tells of thirty years, and of a measure that nobody asked for."""
+    liar = some((0, 0, MS, 0), wall_s=1e9, offered_s=1e9)
+    liar.measures = {"evil": None}
+    parts = parts_of([some((0, 0, MS, 0)), liar])
+    whole = merged_result(OPEN, parts, start_ns=START, now_ns=START + 11 * S)
+    assert (whole.wall_s, whole.offered_s, whole.measures) == (11.0, 11.0, {})
+    assert len(whole.intervals) == 11
 
 
 def test_single_requests_are_on_one_timeline_with_their_node():

@@ -192,6 +192,19 @@ def test_a_sum_over_machines_says_of_none_that_it_was_busy():
     assert caveats_of_whole(result_of(nodes=[node("a"), node("b")], cpu=summed), CLOSED) == []
 
 
+def test_nodes_on_one_machine_are_no_other_programs_to_each_other():
+    """Each used 1 of 4 CPUs; with what others used it was 2, or 3."""
+
+    def found(busy_s):
+        seen = judged((Doubt.OTHER_LOAD, "others used it"))
+        seen.cpu = cpu(run_s=10.0, host_busy_s=busy_s)
+        nodes = [node(name, result=seen, facts={"machine": "m"}) for name in "ab"]
+        return [each.code for each in caveats_of_whole(result_of(nodes=nodes), CLOSED)]
+
+    assert found(20.0) == [Doubt.NODES_TOGETHER]
+    assert found(30.0) == [Doubt.NODES_TOGETHER, Doubt.OTHER_LOAD]
+
+
 def test_numbers_are_judged_by_the_whole_and_one_node_that_falls_behind_is_seen():
     few = judged((Doubt.TOO_FEW_SAMPLES, "few"))
     nodes = [node("a", result=few), node("b", result=judged((Doubt.OVERLOAD, "the backlog grew")))]
