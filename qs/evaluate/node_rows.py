@@ -108,7 +108,8 @@ def _measured(node: NodePart, items: int) -> dict[str, Any]:
     kinds = sorted(found.errors_by_kind.items(), key=lambda each: -each[1])[:MOST_KINDS]
     opened = found.open_loop
     return {
-        "offered_per_s": found.offered_per_s,
+        # of a lost node what fell due after its end counts too, and no time for it
+        "offered_per_s": None if node.lost else found.offered_per_s,
         "queries_per_s": found.queries_per_s,
         "items_per_s": items * found.queries_per_s,
         "completed": found.completed,

@@ -35,7 +35,7 @@ def overload(result: RunResult, plan: RunPlan) -> Caveat | None:
     if not plan.load.sets_rate:
         return None
     arrived = result.completed + result.errors
-    left = sum(result.errors_by_kind.get(kind, 0) for kind in NEVER)
+    left = _never(result) - sum(_never(part) for part in _of_lost_nodes(result))
     if left >= _handful(result):
         text = (
             f"{number(left)} of {number(arrived)} due requests never had their turn: "
@@ -98,6 +98,15 @@ def held_back(result: RunResult, plan: RunPlan) -> Caveat | None:
         "but as answers came",
         "raise max_in_flight, or leave it out, to see what the target does under all of it",
     )
+
+
+def _never(result: RunResult) -> int:
+    return sum(result.errors_by_kind.get(kind, 0) for kind in NEVER)
+
+
+def _of_lost_nodes(result: RunResult) -> list[RunResult]:
+    """What nodes did that were lost: what they were still to make is not the target's fault."""
+    return [part.result for part in result.nodes if part.lost and part.result is not None]
 
 
 def _handful(result: RunResult) -> float:

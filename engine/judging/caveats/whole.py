@@ -49,6 +49,8 @@ def caveats_of_whole(result: RunResult, plan: RunPlan) -> list[Caveat]:
     among_themselves = _busy_with_nodes(result, plan)
     for part in result.nodes:
         for caveat in [] if part.result is None else part.result.caveats:
+            if part.lost and caveat.code is Doubt.OVERLOAD:
+                continue  # by what it was still to make
             own = caveat.code is Doubt.OTHER_LOAD and part.name in among_themselves
             if (caveat.code in OF_A_MACHINE or caveat.code in OF_EITHER) and not own:
                 by_nodes.setdefault(caveat.code, []).append((part.name, caveat))

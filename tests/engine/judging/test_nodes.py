@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from qs.engine import Cause, ClosedLoop, Doubt, Ending, Poisson, RunPlan, Stop
+from qs.engine import Cause, ClosedLoop, Doubt, Ending, ErrorKind, Poisson, RunPlan, Stop
 from qs.engine.judging.caveats import caveats_of
 from qs.engine.judging.caveats.whole import caveats_of_whole
 from qs.engine.judging.rules import judge
@@ -214,6 +214,16 @@ def test_numbers_are_judged_by_the_whole_and_one_node_that_falls_behind_is_seen(
     found = caveats_of_whole(result_of(True, nodes=nodes, intervals=grown), OPEN)
     assert [each.code for each in found] == [Doubt.OVERLOAD]
     assert found[0].text.startswith("the backlog grew by")
+
+
+@pytest.mark.parametrize(("never", "expected"), [(500, []), (620, ["overload"])])
+def test_what_a_lost_node_was_still_to_make_is_no_overload(never, expected):
+    own = result_of(True, errors_by_kind={ErrorKind.NOT_ISSUED: 500, ErrorKind.DIED: 1})
+    own.caveats = [Caveat(Doubt.OVERLOAD, "500 never had their turn", "")]
+    nodes = [node("a"), node("b", result=own, lost="it is gone", lost_at_s=3.0)]
+    result = result_of(True, nodes=nodes, errors_by_kind={ErrorKind.NOT_ISSUED: never})
+    found = [str(each.code) for each in caveats_of_whole(result, OPEN)]
+    assert found == expected
 
 
 @pytest.mark.parametrize(
