@@ -241,11 +241,12 @@ class Conductor:
             self._let_read(now)
         phase = "drain" if self._end.stopped else "measure"
         if self._reading_until_ns:
+            phase = "reading"
             self._meter.reading()
         else:
             self._meter.measuring(phase, self._end.start_ns, self._end.scheduled_ns)
         if self._led is not None:
-            self._obey(self._led.look(self._end.start_ns, self._losses.errors))
+            self._obey(self._led.look(phase, self._end.start_ns, self._losses.errors))
         drained = self._end.drained(now)
         for number, (session, task) in enumerate(zip(self._sessions, tasks)):
             if not task.done():
@@ -389,7 +390,7 @@ class Conductor:
         )
         result = finished.result()
         if self._led is not None:
-            self._led.look(self._end.start_ns, self._losses.errors, last=True)
+            self._led.look("reading", self._end.start_ns, self._losses.errors, last=True)
         hold_to_rules(result, self._plan)
         self._witness.testify(result, self._sessions, by_session)
         judge(result)

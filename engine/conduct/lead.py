@@ -36,6 +36,7 @@ class Snapshot:
 class Moment:
     """What a part shows its leader at a tick."""
 
+    phase: str  # measure, drain or reading
     now_ns: int
     start_ns: int
     completed: int  # well, until now

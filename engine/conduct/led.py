@@ -83,7 +83,9 @@ class Led:
         """Intervals that workers have closed."""
         self._closed += intervals
 
-    def look(self, start_ns: int, lost: Counter[ErrorKind], last: bool = False) -> Ending | None:
+    def look(
+        self, phase: str, start_ns: int, lost: Counter[ErrorKind], last: bool = False
+    ) -> Ending | None:
         """Show what has been measured by now; `lost` are the requests that were lost with their
         workers, `last` is whether this is all.
         """
@@ -93,6 +95,7 @@ class Led:
         began = [int(memory.header[Field.BEGAN_NS]) for memory in memories]
         return self._lead.look(
             Moment(
+                phase=phase,
                 now_ns=now,
                 start_ns=start_ns,
                 # Failures count at once, so that what is in slices has to count as well; with very

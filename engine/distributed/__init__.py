@@ -9,10 +9,10 @@ made of what they measured. Needs the extra `ray`.
 
 from __future__ import annotations
 
-from qs.engine.distributed.asked import ON_LOSS
+from qs.engine.distributed.asked import ON_LOSS, SILENT_S
 from qs.engine.distributed.doors import run_on, run_on_async
 from qs.engine.distributed.errors import NodeLost, NodesError
-from qs.engine.distributed.nodes import SILENT_S, Nodes, open_nodes
+from qs.engine.distributed.nodes import Nodes, open_nodes
 from qs.engine.distributed.places import Placed, Places, ProcessPlaces, Shipped, Where
 from qs.engine.distributed.shares import faults_over, shares_of, words_of
 from qs.engine.distributed.targets import NodesTarget

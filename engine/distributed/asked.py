@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from qs.engine.checks import choice, faults_of, seconds, shown
+from qs.engine.checks import choice, faults_of, is_finite, number, shown
 from qs.engine.conduct.progress import OnProgress
 from qs.engine.conduct.sendable import checked, faults_of_call
 from qs.engine.distributed.shares import faults_over, whole_of
@@ -18,6 +18,8 @@ from qs.engine.judging.scenarios import Scenario
 from qs.engine.plan import Factory, RunPlan
 from qs.engine.workers.target import is_async
 
+# A node of which nothing is heard for so long is lost.
+SILENT_S = 10.0
 ON_LOSS = ("continue", "stop", "replace")
 
 
@@ -53,7 +55,12 @@ def checked_plan(
     sent = Factory(target.method) if isinstance(target, NodesTarget) else target
     found += faults_of(
         choice("on_loss", manner.on_loss, ON_LOSS),
-        seconds("silent_s", manner.silent_s, above_0=True),
+        number(
+            "silent_s",
+            manner.silent_s,
+            is_finite(manner.silent_s) and 0 < manner.silent_s <= SILENT_S,
+            f"above 0 and at most {SILENT_S:g} s",
+        ),
     )
     found += faults_of_call(sent, samples)
     if found:

@@ -23,7 +23,7 @@ class Follower:
 
     node: Node
     share: RunPlan
-    index: int  # of its share
+    index: int  # among all of the run
     log: IntervalLog  # the intervals that it has told of
     replaces: Follower | None = None
     # as of Progress; "starting" before it is heard of, "lost" when it was
@@ -62,6 +62,11 @@ class Follower:
         return told + (self.share.clients or 0)
 
     @property
+    def number(self) -> int:
+        """Of its share: that of the node whose share it took over, if it did."""
+        return self.index if self.replaces is None else self.replaces.number
+
+    @property
     def times_replaced(self) -> int:
         return 0 if self.replaces is None else self.replaces.times_replaced + 1
 
@@ -84,8 +89,7 @@ class Follower:
             self.log.add((self.index, interval) for interval in update.intervals)
             newest = max(interval.number for interval in update.intervals)
             self.last_interval = max(self.last_interval, newest)
-        if update.progress is not None:
-            self.phase = update.progress.phase
+        self.phase = update.phase
 
     def lose(self, fault: BaseException, now_ns: int) -> None:
         """It is lost: what it had told until its last checkpoint is kept, what it says from now on

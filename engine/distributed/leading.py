@@ -158,7 +158,7 @@ class Leading:
         """Raises why it could not be prepared, named after its node, if that ends the run."""
         target = self._target
         if isinstance(target, NodesTarget):
-            target = target.of(follower.index, follower.share)
+            target = target.of(follower.number, follower.share)
         try:
             await follower.node.link.prepare(follower.share, target, self._samples, self._options)
         except FAULTS as fault:
@@ -312,7 +312,10 @@ class Leading:
         task.add_done_callback(self._opening.discard)
 
     async def _take_over(self, lost: Follower) -> None:
-        """Have another node do what is left of a lost one's share."""
+        """Have another node do what is left of a lost one's share; that one is of no use any more,
+        even if it lives.
+        """
+        lost.node.link.kill("another has its place")
         try:
             node = await self._replacement(lost.node)
         except (*FAULTS, NodesError) as fault:

@@ -12,7 +12,7 @@ from typing import Any
 
 from qs.engine.clock import MONOTONIC
 from qs.engine.conduct.progress import OnProgress
-from qs.engine.distributed.asked import Manner
+from qs.engine.distributed.asked import SILENT_S, Manner
 from qs.engine.distributed.errors import NodeLost, NodesError
 from qs.engine.distributed.leading import Leading
 from qs.engine.distributed.link import Link
@@ -26,8 +26,6 @@ from qs.engine.plan import Factory, RunPlan
 from qs.engine.result import ClockReading, RunResult
 from qs.engine.running import NOTHING_BESIDE
 
-# A node of which nothing is heard for so long is lost.
-SILENT_S = 10.0
 NOTHING_SHIPPED = Shipped()
 # How long a node process may take from its start until it has connected: importing takes a second,
 # on a busy machine ten.
@@ -188,6 +186,7 @@ class Nodes:
         keep_columns: bool = False,
         # entered and left on this machine
         beside: AbstractContextManager[object] = NOTHING_BESIDE,
+        # a node of which nothing is heard for so long is lost; at most SILENT_S
         silent_s: float = SILENT_S,
     ) -> RunResult:
         """Run a plan, or a scenario's, over all nodes: each has a part of it, and the result is

@@ -45,6 +45,7 @@ class Update:
     completed: int
     failed: int
     last_answer_ns: int  # 0 before the first
+    phase: str = "measure"  # or drain, or reading
     # closed since the last update that had some, over all workers; None: not in this update
     intervals: tuple[Interval, ...] | None = None
     snapshot: Snapshot | None = None  # about once a second
@@ -62,6 +63,7 @@ def plain_update(
     plain: dict[str, Any] = {
         name: told_ns if name == "told_ns" else int(getattr(moment, name)) for name in _COUNTS
     }
+    plain["phase"] = moment.phase
     if moment.progress is not None:
         plain["progress"] = {
             name: value
@@ -86,7 +88,10 @@ def update_of(plain: Any, most: int) -> Update:
         intervals = tuple(intervals_of(plain["intervals"], most))
     if "snapshot" in plain:
         snapshot = snapshot_of(plain["snapshot"])
-    return Update(**counts, intervals=intervals, snapshot=snapshot, progress=progress)
+    phase = plain.get("phase", "measure")
+    if phase not in _PHASES:
+        raise ValueError(f"{phase!r:.40} for a phase")
+    return Update(**counts, phase=phase, intervals=intervals, snapshot=snapshot, progress=progress)
 
 
 # The numbers of a Progress.

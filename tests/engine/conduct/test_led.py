@@ -163,6 +163,9 @@ def test_intervals_and_snapshots_add_up_to_the_result():
         for _, one in moment.intervals:
             seen[one.index] += one.counts
     assert np.array_equal(seen, result.response.counts)
+    phases = [each.phase for each in lead.moments]
+    assert phases[0] == "measure" and phases[-1] == "reading"
+    assert phases == sorted(phases, key=("measure", "drain", "reading").index)
     last = lead.snapshots[-1]
     assert last.completed == result.completed == last.response.count
     for name in ("response", "service", "lateness"):
