@@ -41,6 +41,7 @@ BENCHES = (
     "confidence",
     "limit",
     "newcomer",
+    "nodes",
     "overhead",
     "openvino_app",
     "remote",

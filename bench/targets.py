@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from typing import Any
 
@@ -33,3 +34,18 @@ class Sleeper:
         time.sleep(max(self.service_s - self.spin_s, 0.0))
         while time.perf_counter() < end:
             time.sleep(0)
+
+
+class Pinned:
+    """Makes targets that do nothing, in a process that it pins to a core."""
+
+    def thread_target(self, core: int) -> Any:
+        for thread in os.listdir("/proc/self/task"):
+            os.sched_setaffinity(int(thread), {core})
+        return no_op
+
+    inline_target = thread_target
+
+    def async_target(self, core: int) -> Any:
+        self.thread_target(core)
+        return yield_once

@@ -35,7 +35,7 @@ class Raylets:
         self.network = network
         self.prefixes = prefixes or {}
         self.started: list[subprocess.Popen[bytes]] = []
-        self.folder = Path(tempfile.mkdtemp(prefix="qsr"))  # short: sockets are in it
+        self.folder = Path(tempfile.mkdtemp(prefix="qst-"))  # short: sockets are in it
 
     def __enter__(self) -> Raylets:
         pytest.importorskip("ray", reason="the extra ray is not installed")

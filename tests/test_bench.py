@@ -28,6 +28,7 @@ SLOW = {
     "live_view",
     "memory",
     "newcomer",
+    "nodes",
     "openvino_app",
     "overhead",
     "poisson_rate",
@@ -104,7 +105,7 @@ def test_quick_run_reports_in_one_shape(bench: str, tmp_path: Path) -> None:
         assert (goal["met"] is None) == (goal["median"] is None)
         if goal["median"] is None:
             # A peer is not installed, or a quick run is too short to tell.
-            untold = bench in ("confidence", "limit", "remote", "stream")
+            untold = bench in ("confidence", "limit", "nodes", "remote", "stream")
             assert untold or "LoadGen" in goal["what"] or bench == "triton"
             assert untold or report["notes"]
     assert not list(tmp_path.iterdir()), "a benchmark left files in the working directory"
