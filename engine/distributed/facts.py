@@ -114,6 +114,46 @@ def facts(pid: int, address: str) -> dict[str, Any]:
     }
 
 
+_TEXTS = (
+    "host",
+    "machine",
+    "address",
+    "python",
+    "implementation",
+    "kernel",
+    "cpu_model",
+    "governor",
+)
+_TABLES = ("versions", "environment")
+_MOST_ENTRIES = 200
+
+
+def taken(told: Any) -> dict[str, Any]:
+    """The facts that a node told, which may have told anything: texts of one line, finite numbers
+    and tables of texts under their keys, and None for what is no such thing.
+    """
+    found = told if isinstance(told, dict) else {}
+    return {key: _taken(key, found.get(key)) for key in KEYS}
+
+
+def _taken(key: str, value: Any) -> Any:
+    if key in _TEXTS:
+        return _line(value)
+    if key in _TABLES:
+        if not isinstance(value, dict):
+            return None
+        entries = [*value.items()][:_MOST_ENTRIES]
+        return {_line(name): _line(each) for name, each in entries if isinstance(name, str)}
+    known = type(value) in (int, float) and abs(value) < 1 << 63  # which NaN is not
+    return value if known else None
+
+
+def _line(value: Any) -> str | None:
+    if not isinstance(value, str):
+        return None
+    return "".join(each if each.isprintable() else " " for each in value[:_LONGEST])
+
+
 def _version(package: str) -> str | None:
     try:
         return metadata.version(package)

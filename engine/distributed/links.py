@@ -14,7 +14,7 @@ from typing import Any, cast
 from qs.engine.clock import MONOTONIC
 from qs.engine.distributed import frames
 from qs.engine.distributed.errors import NodeLost
-from qs.engine.distributed.facts import KEYS
+from qs.engine.distributed.facts import taken
 from qs.engine.distributed.frames import FrameError, Kind, Opener, Sealer
 from qs.engine.distributed.link import Link, Packing
 from qs.engine.distributed.outbox import Outbox
@@ -205,7 +205,9 @@ class _Door(asyncio.Protocol):
             if kind != Kind.UPDATE or len(body) > _MOST_FACTS_BYTES:
                 raise FrameError("no facts")
             told = decoded(body, _MOST_FACTS_BYTES)
-            facts = {key: told.get(key) for key in KEYS}
+            if not isinstance(told, dict):
+                raise FrameError("no facts")
+            facts = taken(told)
             self._limit.cancel()
             self._links.leaves(self)
             self._outbox = Outbox(self._transport, self._sealer)

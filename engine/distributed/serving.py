@@ -14,6 +14,7 @@ import os
 import signal
 import socket
 import sys
+import warnings
 
 from qs.engine.descriptors import open_standard
 from qs.engine.distributed import frames, node_run
@@ -49,7 +50,10 @@ def main() -> int:
         return _ENDED
     ours, theirs = socket.socketpair()
     parent = os.getpid()
-    child = os.fork()
+    with warnings.catch_warnings():
+        # Of threads, which numpy's library has; it ends them for a fork.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
     if not child:
         driver.close()
         ours.close()

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from qs.engine.distributed import facts as module
-from qs.engine.distributed.facts import KEYS, facts
+from qs.engine.distributed.facts import KEYS, facts, taken
 from qs.engine.distributed.plain import decoded, encoded
 
 
@@ -59,6 +59,37 @@ def test_what_cannot_be_read_is_none(monkeypatch, tmp_path, key):
     monkeypatch.setattr(module, "_CPUS", tmp_path)
     monkeypatch.setattr(module, "FrequencyLog", NoFrequencies)
     assert facts(1, "a")[key] is None
+
+
+def test_facts_of_a_node_are_taken_as_they_are():
+    found = facts(7, "10.0.0.1")
+    assert taken(decoded(encoded(found))) == found
+
+
+@pytest.mark.parametrize("told", [None, [], 5, {}, {"nothing": 1}])
+def test_a_node_that_tells_no_facts_has_none(told):
+    assert taken(told) == dict.fromkeys(KEYS)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "kept"),
+    [
+        ("host", "a\x1b[31mb\nc", "a [31mb c"),
+        ("host", "h" * 1_000, "h" * 200),
+        ("host", ["h"], None),
+        ("cpus", "8", None),
+        ("cpus", True, None),
+        ("cores", float("nan"), None),
+        ("load_1m", float("inf"), None),
+        ("memory_bytes", 1 << 80, None),
+        ("versions", {"numpy": [1], "qs": "1\t"}, {"numpy": None, "qs": "1 "}),
+        ("versions", {1: "x"}, {}),
+        ("environment", "OMP", None),
+    ],
+)
+def test_a_node_may_tell_anything(key, value, kept):
+    assert taken({key: value})[key] == kept
+    assert len(taken({"environment": {str(n): "" for n in range(1_000)}})["environment"]) == 200
 
 
 class NoFrequencies:
