@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
+from qs.base.visible import one_line
 from qs.render.html.charts import SCHEMA, Points, Spec, tip
-from qs.render.nodes import Health, Node, beside
+from qs.render.nodes import Health, Node, beside, standing_out
 from qs.result.cases import NamedCase
 
 NAMED = 40  # as many have their names below them
-MOST_NODES = 4_000  # of all cases together
+MOST_NODES = 1_000  # of all cases together; of more, those that stand out most
+MOST_NAME = 60  # characters
 HEIGHT = 140  # px
 _STATES = [str(Health.FINE), str(Health.SLOW), str(Health.LOST)]
 _COLOUR = {
@@ -30,12 +32,14 @@ def node_points(cases: Sequence[NamedCase]) -> list[dict[str, Any]]:
     highest first.
     """
     found: list[dict[str, Any]] = []
+    room = max(MOST_NODES // max(len(cases), 1), NAMED)
     for case in cases:
         nodes = beside(case.row.nodes)
-        if len(found) + len(nodes) > MOST_NODES and found:
-            break
         if len(nodes) > NAMED:
+            nodes = standing_out(nodes)[:room]
             nodes = sorted(nodes, key=lambda node: -(known(node.entry.p99_ms) or 0.0))
+        if found and len(found) + len(nodes) > MOST_NODES:
+            break
         found += [_point(case.name, rank, node) for rank, node in enumerate(nodes, start=1)]
     return found
 
@@ -44,21 +48,22 @@ def _point(case: str, rank: int, node: Node) -> dict[str, Any]:
     entry = node.entry
     skew, clock = known(entry.start_skew_ms), entry.clock
     around = known(clock.uncertainty_ms) if clock is not None else None
-    return {
+    point = {
         "case": case,
-        "node": entry.name,
+        "node": one_line(entry.name, MOST_NAME),
         "rank": rank,
         "per_s": rounded(entry.queries_per_s),
         "p99": rounded(entry.p99_ms),
         "state": str(node.health),
-        "why": node.state,
-        "share": entry.share or "",
-        "skew": skew,
-        "from": None if skew is None or around is None else known(skew - around),
-        "to": None if skew is None or around is None else known(skew + around),
+        "why": one_line(node.state, MOST_NAME),
+        "share": one_line(entry.share or "", MOST_NAME),
+        "skew": rounded(skew),
+        "from": None if skew is None or around is None else rounded(skew - around),
+        "to": None if skew is None or around is None else rounded(skew + around),
         "offset": None if clock is None else rounded(clock.offset_ms),
         "drift": None if clock is None else rounded(clock.drift_ppm),
     }
+    return {name: value for name, value in point.items() if value is not None}
 
 
 def nodes_chart(points: Points) -> Spec:
@@ -156,7 +161,7 @@ def _place(few: bool, labels: bool) -> dict[str, Any]:
 def _medians(points: Points, field: str) -> list[dict[str, Any]]:
     by_case: dict[str, list[float]] = {}
     for point in points:
-        if point[field] is not None:
+        if point.get(field) is not None:
             by_case.setdefault(point["case"], []).append(point[field])
     return [
         {"case": case, "at": known(median(values))}
@@ -169,7 +174,7 @@ def clock_chart(points: Points) -> Spec | None:
     """How long after the common start each node began, as far as its clock tells; None where nobody
     knows it.
     """
-    read = [point for point in points if point["skew"] is not None]
+    read = [point for point in points if "skew" in point]
     if not read:
         return None
     names = list(dict.fromkeys(point["case"] for point in read))

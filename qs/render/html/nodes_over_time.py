@@ -7,15 +7,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from qs.base.visible import one_line
 from qs.render.html.charts import SCHEMA, Points, Spec, tip
-from qs.render.html.nodes_chart import IN_CASE, chosen, known, rounded
+from qs.render.html.nodes_chart import IN_CASE, MOST_NAME, chosen, known, rounded
 from qs.render.nodes import Node, beside, standing_out
 from qs.result.cases import NamedCase
 from qs.result.nodes_entry import NodeSeriesEntry
 
 LINES = 12  # as many nodes have a line each
 ROWS = 50  # of a map
-POINTS = 8_000  # of a page
+POINTS, FEWEST = 4_000, 12  # of a page; of a node
 LEAST_HEIGHT, ROW = 140, 14  # px
 _X = {
     "field": "s",
@@ -33,9 +34,12 @@ def series_points(cases: Sequence[NamedCase]) -> list[dict[str, Any]]:
     room = POINTS // max(len(spread), 1)
     found: list[dict[str, Any]] = []
     for case in spread:
-        nodes = standing_out(beside(case.row.nodes))[:ROWS]
-        nodes = nodes if len(case.row.nodes) > LINES else beside(case.row.nodes)
-        each = max(room // max(len(nodes), 1), 12)
+        nodes = beside(case.row.nodes)
+        if len(nodes) > LINES:
+            nodes = standing_out(nodes)[: min(max(room // FEWEST, LINES + 1), ROWS)]
+        each = max(room // max(len(nodes), 1), FEWEST)
+        if found and len(found) + len(nodes) * FEWEST > POINTS:
+            break
         for node in nodes:
             if node.entry.series is not None:
                 found += _steps(case.name, node, node.entry.series, each)
@@ -56,7 +60,7 @@ def _steps(case: str, node: Node, series: NodeSeriesEntry, most: int) -> list[di
         found.append(
             {
                 "case": case,
-                "node": node.entry.name,
+                "node": one_line(node.entry.name, MOST_NAME),
                 "s": round(start, 4),
                 "to": round(end, 4),
                 "per_s": rounded(sum(rates) / len(rates)) if rates else None,
@@ -70,7 +74,12 @@ def _steps(case: str, node: Node, series: NodeSeriesEntry, most: int) -> list[di
 def losses(cases: Sequence[NamedCase]) -> list[dict[str, Any]]:
     """[{"case", "node", "s", "why"}] of the nodes that were lost."""
     return [
-        {"case": case.name, "node": node.name, "s": at_s, "why": f"{node.name} lost"}
+        {
+            "case": case.name,
+            "node": one_line(node.name, MOST_NAME),
+            "s": at_s,
+            "why": f"{one_line(node.name, MOST_NAME)} lost",
+        }
         for case in cases
         for node in case.row.nodes
         if node.lost and (at_s := known(node.lost_at_s)) is not None

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from qs.render.html.curves import charts_of
+from qs.render.html.nodes_chart import node_points
 from qs.render.html.nodes_over_time import ROWS, series_points
 from qs.render.html.page import result_page
 from qs.render.junit import junit
@@ -23,7 +24,7 @@ from qs.result.nodes_entry import NodeEntry
 from qs.result.saved import parsed
 from qs.result.story import story_of
 from tests.qs.result.made import small
-from tests.qs.result.made_nodes import node, spread
+from tests.qs.result.made_nodes import node, row, spread
 
 
 def entry(name="a", **more):
@@ -72,7 +73,7 @@ def test_every_view_draws_any_number_of_nodes(count, capsys):
     slow, lost = (count // 3, count - 1) if count > 2 else (None, None)
     story = story_of(spread(count, slow, lost))
     page = result_page(story).decode()
-    assert "Node by node" in page and len(page) < 2_500_000
+    assert "Node by node" in page and len(page) < 2_000_000
     text = markdown(story)
     ElementTree.fromstring(junit(story))
     stream = io.StringIO()
@@ -103,6 +104,17 @@ def test_a_map_has_a_row_for_those_that_stand_out():
     points = series_points(story_of(spread(200, 5)).cases)
     names = list(dict.fromkeys(point["node"] for point in points))
     assert len(names) == ROWS and names[0] == "worker-5"
+
+
+@pytest.mark.parametrize(("cases", "nodes"), [(3, 1000), (20, 100)])
+def test_a_page_of_many_cases_on_many_nodes_stays_small(cases, nodes):
+    every = [node(each, slow=1 + 2 * (each == 3)) for each in range(nodes)]
+    rows = [row(every, BS=case + 1) for case in range(cases)]
+    story = story_of(small(rows, Kind="load"))
+    assert len(result_page(story)) < 2_000_000
+    points = node_points(story.cases)
+    assert {point["case"] for point in points} == {f"BS {each + 1}" for each in range(cases)}
+    assert sum(point["state"] == Health.SLOW for point in points) == cases
 
 
 def hostile() -> dict:
