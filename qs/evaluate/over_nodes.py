@@ -131,12 +131,12 @@ async def bring(fleet: Fleet, told: Mapping[str, Any], journal: Journal) -> None
     for name, told_there in fleet.about.items():
         about = storable(told_there)
         journal.event("node set up", node=name, about=about)
-        for text in about.get("notes") or ():
+        for text in _texts(about.get("notes")):
             journal.view.line(f"node {name}: {text}")
-        key = (about.get("environment") or {}).get("key")
-        if key is not None:
-            journal.view.line(f"node {name}: environment {key}")
-        for kind, version in (about.get("versions") or {}).items():
+        environment, own = about.get("environment"), about.get("versions")
+        if isinstance(environment, Mapping) and environment.get("key"):
+            journal.view.line(f"node {name}: environment {environment['key']}")
+        for kind, version in own.items() if isinstance(own, Mapping) else ():
             if versions.get(kind) not in (None, version):
                 journal.warn(
                     f"node {name} has the {kind} version {version!r}, this machine "
@@ -150,6 +150,10 @@ async def drop_all(fleet: Fleet) -> None:
     """End the backend's process on every node that is left."""
     with suppress(NodesError, HostError, HostDied, HostTimeout):
         await fleet.drop()
+
+
+def _texts(value: Any) -> list[str]:
+    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
 
 
 def _warn_of_address(fleet: Fleet, told: Mapping[str, Any], journal: Journal) -> None:

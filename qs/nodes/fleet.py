@@ -199,7 +199,7 @@ class Fleet:
 
     async def begin_case(self) -> None:
         """Each place has an empty folder for what the workers of a case leave."""
-        await self._each("begin_case", WORD_S)
+        await self._call("begin_case", WORD_S)
 
     async def idle_answers(self, **how: Any) -> dict[str, dict[str, Any]]:
         """BackendPlace.idle_answers of each node, by name. Raises what failed on one."""
@@ -207,7 +207,11 @@ class Fleet:
 
     async def noted(self) -> dict[str, dict[str, str]]:
         """What workers noted in the case, by node and instance."""
-        return await self._each("noted", WORD_S)
+        every = await self._each("noted", WORD_S)
+        return {
+            name: {str(instance): str(said) for instance, said in noted.items()}
+            for name, noted in every.items()
+        }
 
     async def verification(self, **how: Any) -> dict[str, dict[str, Any]]:
         """BackendPlace.verification of each node, by name. Raises what failed on one."""
@@ -223,11 +227,14 @@ class Fleet:
 
     async def drop(self) -> None:
         """End the backend's process on every node."""
-        await self._each("drop", WORD_S)
+        await self._call("drop", WORD_S)
 
     async def logs(self) -> dict[str, str]:
         """The end of what the backend has printed on each node, by name."""
-        return await self._each("log", WORD_S, most=LOG_BYTES)
+        return {
+            name: str(answer.get("text", ""))
+            for name, answer in (await self._each("log", WORD_S, most=LOG_BYTES)).items()
+        }
 
     async def _with_places(self, result: RunResult) -> None:
         """Add what each place knows to the parts of a result."""
@@ -299,9 +306,9 @@ class Fleet:
         return await self._nodes.call(method, deadline_s, on_loss=on_loss, again=False, **how)
 
     def _by_name(self, answers: Sequence[Any]) -> dict[str, Any]:
-        """Answers of the nodes that are there."""
+        """Answers of the nodes that are there; an empty one where a node says something else."""
         return {
-            name: answer
+            name: dict(answer) if isinstance(answer, Mapping) else {}
             for number, (name, answer) in enumerate(zip(self._nodes.names, answers, strict=False))
             if number not in self._nodes.lost
         }

@@ -172,9 +172,9 @@ class BackendPlace:
         if why:
             raise UserError(why)
 
-    async def log(self, most: int) -> str:
-        """The end of what the backend has printed here."""
-        return await asyncio.to_thread(_end_of, self._folder / LOG, most)
+    async def log(self, most: int) -> dict[str, str]:
+        """{"text"}: the end of what the backend has printed here."""
+        return {"text": await asyncio.to_thread(_end_of, self._folder / LOG, most)}
 
     # Its process.
 

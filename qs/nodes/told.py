@@ -46,6 +46,13 @@ def failed(answer: Mapping[str, Any], node: str) -> Exception | None:
     told = answer.get(FAILED)
     if told is None:
         return None
+    try:
+        return _failed(told, node)
+    except (KeyError, TypeError):
+        return HostError("Unreadable", f"node {node}: it failed, and does not say how")
+
+
+def _failed(told: Mapping[str, Any], node: str) -> Exception:
     if told["how"] == HUNG:
         return HostTimeout(f"node {node}: {told['what']}", told["limit_s"], told["log_tail"])
     if told["how"] == DIED:

@@ -293,3 +293,31 @@ def test_a_dry_run_says_how_each_case_would_be_split(tmp_path, opened):
     ran = qs(*arguments, "--nodes", 6, cwd=root)
     refused(ran, "clients: 5 is not allowed over 6 nodes")
     assert opened == []
+
+
+@pytest.mark.parametrize(
+    ("method", "answer", "words"),
+    [
+        ("load", {"loaded_batch_size": "many"}, "does not say what it has loaded"),
+        ("load", {"loaded_batch_size": 3, "seconds": 1, "takes_threads": 1}, "other batch sizes"),
+        ("load", ["nonsense"], "does not say what it has loaded"),
+        ("look", None, None),
+        ("look", {"lacking": ["no such file", 7, None]}, None),
+        ("set_up", "nonsense", None),
+        ("set_up", {"versions": [1], "environment": 7, "notes": {"a": 1}}, None),
+        ("noted", "nonsense", None),
+    ],
+)
+@pytest.mark.slow
+def test_a_node_that_answers_nonsense_costs_the_case_at_most(
+    tmp_path, monkeypatch, method, answer, words
+):
+    class Lying(NodesHere):
+        async def call(self, asked: str, deadline_s: float, **how: Any) -> list[Any]:
+            answers = await super().call(asked, deadline_s, **how)
+            return [answer, *answers[1:]] if asked == method else answers
+
+    monkeypatch.setattr(fleet, "opened_nodes", lambda asked, shipped, say: Lying(2, shipped))
+    status, result, said = run(vendor(tmp_path), "--nodes", 2, "--clients", 2, *AMOUNT)
+    assert status in ((0,) if words is None else (2, 3)), said
+    assert words is None or words in said + str(result)
