@@ -17,10 +17,14 @@ from qs.engine.distributed.errors import NodesError
 from qs.engine.distributed.node_process import import_path
 from qs.engine.distributed.staging import Staged, staged
 from qs.engine.hosts import descendants
+from qs.engine.machine import folders_of, free_memory
 
 _CONNECT_LIMIT_S = 25.0
 _OWN_LIMIT_S = 120.0
 _PLACE_LIMIT_S = 90.0
+# Measured: Ray's own processes, and an actor with its node process before it runs anything.
+_CLUSTER_BYTES = 350 << 20
+_PLACE_BYTES = 150 << 20
 # Of the standard library alone: nodes need nothing of ours to load the actor.
 _BY_VALUE = (ray_actor, node_process, descriptors, descendants)
 
@@ -49,6 +53,8 @@ class Holder:
     def open(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Join or start a cluster and place actors."""
         address, own = self._which(asked["address"])
+        if own:
+            check_room(asked["nodes"])
         modules = [Path(each) for each in asked["modules"]]
         folder = None if asked["folder"] is None else Path(asked["folder"])
         if own:
@@ -75,14 +81,9 @@ class Holder:
         nodes = ray.nodes()
         here = ray.get_runtime_context().get_node_id()
         if own:
-            count = 1 if asked["nodes"] == "all" else asked["nodes"]
-            if not str(count).isdigit() or int(count) < 1:
-                raise NodesError(
-                    f"nodes: {count!r} needs a cluster, and none is at hand: give its address "
-                    "with --ray HOST:PORT, or a number of nodes for one on this machine"
-                )
-            taken = [node for node in nodes if node["Alive"]][:1] * int(count)
-            self._cpus = dict(enumerate(shares_of_cpus(os.sched_getaffinity(0), int(count))))
+            count = 1 if asked["nodes"] == "all" else int(asked["nodes"])
+            taken = [node for node in nodes if node["Alive"]][:1] * count
+            self._cpus = dict(enumerate(shares_of_cpus(os.sched_getaffinity(0), count)))
         else:
             taken = choosing.chosen(asked["nodes"], nodes, here, self._address)
         placed = self._place(taken)
@@ -311,6 +312,36 @@ class Holder:
         timer.daemon = True
         timer.start()
         return timer
+
+
+def check_room(asked: int | str) -> None:
+    """Raise NodesError if this machine alone cannot be so many nodes."""
+    if asked == "all":
+        return
+    if not str(asked).isdigit() or int(asked) < 1:
+        raise NodesError(
+            f"nodes: {asked!r} needs a cluster, and none is at hand: give its address with --ray "
+            "HOST:PORT, or a number of nodes, from 1, for one on this machine"
+        )
+    needed = _CLUSTER_BYTES + int(asked) * _PLACE_BYTES
+    free = free_bytes()
+    if free is not None and needed > free:
+        raise NodesError(
+            f"nodes: {asked} of them on this machine alone take {needed / 1e9:.1f} GB of memory, "
+            f"and {free / 1e9:.1f} GB are free; ask for fewer, or give a cluster's address with "
+            "--ray HOST:PORT"
+        )
+
+
+def free_bytes() -> int | None:
+    """Memory that can still be had here, in this control group too; None if unknown."""
+    found = [free_memory(folders_of("memory"))]
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        found += [int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:")]
+    except (OSError, ValueError, IndexError):
+        pass
+    return min((each for each in found if each is not None), default=None)
 
 
 def shares_of_cpus(cpus: set[int], of: int) -> list[list[int]]:

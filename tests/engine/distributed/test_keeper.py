@@ -193,6 +193,19 @@ def test_an_address_that_cannot_be_used_is_said_so_before_ray_is_loaded(
     assert all(each in told for each in words), told
 
 
+@pytest.mark.parametrize(
+    ("nodes", "words"),
+    [
+        (100_000, ["100000 of them on this machine alone", "GB are free"]),
+        (0, ["from 1"]),
+        ("zone=a", ["'zone=a' needs a cluster", "--ray HOST:PORT"]),
+    ],
+)
+def test_what_this_machine_alone_cannot_be_is_said_before_ray_is_loaded(nodes, words):
+    told = refused(nodes, "local")
+    assert all(each in told for each in words), told
+
+
 def test_an_address_of_the_environment_is_named_as_such(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
