@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import sys
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,8 +26,13 @@ from qs.tensors.onnx_data import data_files
 
 # Of one folder that is named: what a compile result or a data set may hold.
 MOST_FILES, MOST_BYTES = 100_000, 256 << 30
-# Of the folders of the system, into which a compile result may point: they are never sent.
-SYSTEM = ("/", "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/sbin", "/sys", "/usr")
+# Installed on every machine by itself: nothing below is sent because something names it.
+SYSTEM = (
+    *("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/run", "/sbin"),
+    *("/sys", "/usr/bin", "/usr/include", "/usr/lib", "/usr/lib64", "/usr/sbin"),
+)
+# Folders of everybody's, which nobody means as a whole.
+EVERYBODYS = ("/", "/home", "/mnt", "/opt", "/root", "/srv", "/tmp", "/usr", "/usr/local", "/var")
 LEFT_OUT = ("__pycache__", ".git", ".workspaces")
 TOOLS = "tools"  # of a workspace, whose modules vendors import
 # Staged for Ray's runtime environment, which keeps it in the memory of the cluster's head.
@@ -107,6 +114,8 @@ def goods_of(needed: Needed, told: Mapping[str, Any]) -> tuple[Goods, list[str]]
     for path in dict.fromkeys([*asked, *named]):
         if below(path, work) or path in roots:
             continue
+        if path not in asked and _not_meant(path, [*roots, work]):
+            continue
         try:
             files = list(_inside(path))
         except TooMuch as reason:
@@ -144,7 +153,7 @@ def _named(told: Any) -> tuple[list[str], list[str], dict[str, str]]:
             secrets[text[len(FILE) :]] = None
         elif text.startswith(os.sep) and "\0" not in text and len(text) < 4096:
             path = os.path.normpath(text)
-            if path not in SYSTEM and _there(path):
+            if _there(path):
                 found[path] = None
         return text
 
@@ -152,9 +161,22 @@ def _named(told: Any) -> tuple[list[str], list[str], dict[str, str]]:
     return list(found), list(secrets), variables
 
 
-def _there(path: str) -> bool:
-    if any(below(path, kernels) for kernels in ("/proc", "/sys", "/dev")):
+def _not_meant(path: str, own: Sequence[str]) -> bool:
+    """Whether a path is not to be sent, though it is named: what every machine has, and folders
+    that hold more than could be meant. `own`: the workspaces and the working folder.
+    """
+    if any(below(path, root) for root in own):
         return False
+    python = [os.path.join(sys.base_prefix, "lib")]
+    if sys.prefix != sys.base_prefix:
+        python.append(sys.prefix)  # a virtual environment: all of it is installed
+    if any(below(path, place) for place in (*SYSTEM, *python)):
+        return True
+    everybodys = (*EVERYBODYS, os.path.expanduser("~"), tempfile.gettempdir(), os.getcwd())
+    return path in everybodys or any(below(root, path) for root in own)
+
+
+def _there(path: str) -> bool:
     try:
         mode = os.stat(path).st_mode
     except OSError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -128,11 +129,21 @@ def test_weights_beside_a_model_go_with_it(tmp_path, workspace):
 
 
 @pytest.mark.parametrize(
-    "path", ["/usr", "/", "/proc/self", "/dev/null", "/etc", "relative", "/no"]
+    "path",
+    [
+        *("/usr", "/", "/proc/self", "/dev/null", "/etc", "/usr/lib", "/tmp", "relative", "/no"),
+        *(os.path.join(sys.prefix, "lib"), os.path.expanduser("~"), os.getcwd()),
+    ],
 )
 def test_folders_of_the_system_and_what_is_not_there_are_not_sent(workspace, path):
     plain, _ = goods_of(needed(workspace), {})
     goods, _ = goods_of(needed(workspace), {"compile": {"lib": path}})
+    assert goods == plain
+
+
+def test_a_folder_that_the_workspace_lies_in_is_not_sent(workspace):
+    plain, _ = goods_of(needed(workspace), {})
+    goods, _ = goods_of(needed(workspace), {"compile": {"where": str(workspace.parent)}})
     assert goods == plain
 
 
