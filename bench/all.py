@@ -48,6 +48,7 @@ BENCHES = (
     "stream",
     "triton",
     "live_view",
+    "nodes_scale",
 )
 FULL = {"memory": ["--full"]}
 HEAD = "| bench | goal | reached: median [quartiles; extremes] | |\n|---|---|---|---|\n"

@@ -111,7 +111,11 @@ class SoFar:
             self.response.counts[interval.index] += interval.counts
             count = int(interval.counts.sum())
             self.response.count += count
-            latest = self._latest.setdefault(interval.number, Histogram())
+            latest = self._latest.get(interval.number)
+            if latest is None:
+                if len(self._latest) >= LATEST and interval.number < min(self._latest):
+                    continue
+                latest = self._latest[interval.number] = Histogram()
             latest.counts[interval.index] += interval.counts
             latest.count += count
         for number in sorted(self._latest)[:-LATEST]:

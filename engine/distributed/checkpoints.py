@@ -35,6 +35,8 @@ from qs.engine.workers.share import until_ns_of
 
 MOST_KINDS = 1_000
 MOST_WORD = 200
+# What is kept of all nodes together, in case they are lost: filled counts, and intervals at least.
+MOST_CELLS, MOST_ROWS = 8_000_000, 10_000
 
 
 def plain_checkpoint(intervals: Iterable[tuple[int, Interval]]) -> bytes:
@@ -82,6 +84,15 @@ def errors_of(plain: Any) -> dict[str, int]:
         if not isinstance(kind, str) or not 0 < len(kind) <= MOST_WORD:
             raise ValueError(f"a failure of the kind {kind!r:.40}")
     return {kind: whole(many, MOST_COUNT) for kind, many in plain.items()}
+
+
+def log_of(plan: RunPlan, of: int) -> IntervalLog:
+    """For the intervals that one of so many nodes tells: all nodes' together have MOST_CELLS counts
+    at about six bytes each. The whole's intervals do not get coarser by that.
+    """
+    log = IntervalLog(plan.recorded_ns / 1e9, plan.recorded_per_interval)
+    log.CELLS, log.FEW = max(MOST_CELLS // of, 1), min(log.FEW, max(MOST_ROWS // of, 8))
+    return log
 
 
 def part_from(

@@ -18,6 +18,7 @@ from typing import Any
 from qs.engine.clock import MONOTONIC
 from qs.engine.conduct.stopping import StopRules
 from qs.engine.distributed.asked import Manner, checked_plan
+from qs.engine.distributed.checkpoints import log_of
 from qs.engine.distributed.errors import NodeLost, NodesError
 from qs.engine.distributed.follower import Follower
 from qs.engine.distributed.late import rest_of
@@ -33,7 +34,6 @@ from qs.engine.errors import HostError, UnfinishedAnswer
 from qs.engine.judging.scenarios import Scenario
 from qs.engine.outcome import Ending
 from qs.engine.plan import RunPlan
-from qs.engine.record.intervals import IntervalLog
 from qs.engine.result import RunResult
 from qs.engine.workers.share import until_ns_of
 
@@ -51,8 +51,6 @@ CLOCKS_S = 2.0
 UPDATE_S = 0.2
 UPDATES_PER_S = 1_000
 CHECKPOINT_S = 1.0
-# Filled counts of intervals kept in all, of all nodes: six bytes each.
-MOST_CELLS = 20_000_000
 # A node in another's place begins when it should be ready: after so many times as long as the
 # others took, and a moment.
 LATER, MOMENT_S = 1.5, 0.5
@@ -88,7 +86,7 @@ class Leading:
             update_s=max(UPDATE_S, len(living) / UPDATES_PER_S),
             checkpoint_s=max(CHECKPOINT_S, len(living) / UPDATES_PER_S),
         )
-        self._cells = max(MOST_CELLS // len(living), 1)
+        self._of = len(living)
         self.followers: list[Follower] = []
         for node, share in zip(living, shares_of(self._plan, len(living))):
             self._follow(node, share)
@@ -105,8 +103,7 @@ class Leading:
         self.ended: Ended | None = None  # as it was decided here
 
     def _follow(self, node: Node, share: RunPlan, replaces: Follower | None = None) -> Follower:
-        log = IntervalLog(self._plan.recorded_ns / 1e9, self._plan.recorded_per_interval)
-        log.CELLS = self._cells
+        log = log_of(self._plan, self._of)
         self.followers.append(Follower(node, share, len(self.followers), log, replaces))
         return self.followers[-1]
 

@@ -108,9 +108,9 @@ def lateness_p99_ns(followers: Sequence[Follower]) -> int | None:
     whole = Histogram()
     for each in followers:
         if each.kept is not None:
-            lateness = each.kept.lateness
-            whole.counts[lateness.index] += lateness.counts
-            whole.count += int(lateness.counts.sum())
+            index, counts = each.kept.lateness
+            whole.counts[index] += counts
+            whole.count += int(counts.sum())
     return whole.value_at(99)
 
 
