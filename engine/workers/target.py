@@ -68,6 +68,9 @@ class Target:
         With `per_query`, lists of that many consecutive samples; with `step`, every so manieth.
         """
         samples = [None] if self.samples is None or len(self.samples) == 0 else self.samples
+        if step > 1 and per_query is None:  # without passing over the others at each request
+            every, size = list(samples), len(samples)
+            return cycle([every[(offset + each * step) % size] for each in range(size)])
         single = islice(cycle(samples), offset * (per_query or 1) % len(samples), None)
         found = single if per_query is None else map(list, zip(*[single] * per_query))
         return found if step == 1 else islice(found, 0, None, step)
