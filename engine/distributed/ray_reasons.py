@@ -8,8 +8,8 @@ import re
 
 _LONGEST = 600
 # What the message of a lost actor holds, and what has happened then.
+_OOM = r"out of memory|low on memory|OUT_OF_MEMORY|OutOfMemory"
 _LOST = (
-    (r"out of memory|low on memory|OUT_OF_MEMORY|OutOfMemory", "{oom}"),
     (r"node (?:has )?died|node was terminated|NODE_DIED|node failure", "its raylet died"),
     (r"raylet .*(?:died|unexpectedly|failed)|its raylet", "its raylet died"),
     (r"ray\.kill|INTENDED_SYSTEM_EXIT", "its actor was ended"),
@@ -21,12 +21,10 @@ _LOST = (
 def lost_words(message: str) -> str:
     """Why an actor is lost, from the message of Ray's error."""
     text = _plain(message)
+    if re.search(_OOM, text, re.IGNORECASE):
+        return _oom(text)
     for pattern, meaning in _LOST:
         if re.search(pattern, text, re.IGNORECASE):
-            if meaning == "{oom}":
-                return (
-                    f"Ray's memory monitor killed it: the machine ran out of memory: {_oom(text)}"
-                )
             detail = _detail(text)
             return f"{meaning} ({detail})" if detail else meaning
     return _shortened(text)
@@ -35,6 +33,8 @@ def lost_words(message: str) -> str:
 def failed_words(message: str, executable: str = "") -> str:
     """Why a place could not be set up, from the message of Ray's error."""
     text = _plain(message)
+    if re.search(_OOM, text, re.IGNORECASE):
+        return _oom(text)
     missing = re.search(r"No module named '([\w.]+)'", text)
     if missing:
         return lacking([missing[1]], executable)
@@ -81,8 +81,9 @@ def connecting_words(message: str, address: str) -> str:
 
 
 def _oom(text: str) -> str:
-    used = re.search(r"Memory on the node[^.]*?was ([^,;]+?)(?:,|;| which)", text)
-    return used[1].strip() if used else _shortened(text)[:200]
+    used = re.search(r"Memory on the node.*? was ([\d.]+ ?\w+(?: used)? / [\d.]+ ?\w+)", text)
+    how = used[1].strip() if used else _shortened(text, 200)
+    return f"Ray's memory monitor killed it, as the machine ran out of memory: {how}"
 
 
 def _detail(text: str) -> str:

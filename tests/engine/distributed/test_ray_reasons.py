@@ -23,6 +23,11 @@ MEMORY = (
     "usage threshold of 0.95. Ray killed this worker (ID: 3b) because it was the most recently "
     "scheduled task"
 )
+MEMORY_NOW = (
+    "1 worker(s) were killed due to the node running low on memory. Memory on the node (IP: "
+    "127.0.0.1, ID: 723acc22) was 1.03GB used / 23.54GB limit (0.043630) OOM kill reason: Memory "
+    "usage 1102782464B exceeded threshold of 252760592B (1.0% of 25276059648B"
+)
 MISMATCH = (
     "Failed to connect to Ray cluster at 10.0.0.5:6379; Version mismatch: The cluster was started "
     "with:\n    Ray: {}\n    Python: {}\nThis process on node was started with:\n    Ray: 2.60.0\n"
@@ -37,6 +42,7 @@ MISMATCH = (
         (f"\x1b[36m{KILLED}\x1b[0m", ["process was killed"]),
         (NODE, ["its raylet died"]),
         (MEMORY, ["memory monitor", "60.92GB / 64.00GB"]),
+        (MEMORY_NOW, ["memory monitor", "1.03GB used / 23.54GB"]),
         ("something new", ["something new"]),
     ],
 )
@@ -77,6 +83,7 @@ def test_why_a_cluster_cannot_be_joined(message, expected):
         ("ModuleNotFoundError: No module named 'numpy'", ["lacks numpy", "pip install"]),
         ("Failed to set up runtime environment. Could not create it", ["bring our files there"]),
         (NODE, ["its raylet has died"]),
+        (MEMORY_NOW, ["memory monitor", "1.03GB used / 23.54GB"]),
         ("x" * 10_000, ["xxx ... xxx"]),
     ],
 )
