@@ -36,7 +36,7 @@ UNSTEADY = 20e-6
 MOST_KEPT = 512
 SLOT_NS = 125_000_000
 # One line is fitted to so many at most.
-_LINE = 64
+_LINE = 32
 # The narrowest of so many before a round trip, and of so many after, tell of its time.
 _NEAREST = 16
 _LARGEST = 1 << 62

@@ -64,6 +64,8 @@ def assert_adds_up(result: RunResult) -> None:
     assert sum(row.completed for row in result.intervals) == result.completed
     assert sum(row.errors for row in result.intervals) == result.errors
     assert result.wall_s >= max(part.wall_s for part in parts) - 0.01
+    for part in result.nodes:  # which have this machine's clock
+        assert abs(part.clock.offset_ns) <= part.clock.uncertainty_ns
 
 
 LOADS = [
