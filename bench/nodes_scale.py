@@ -83,7 +83,16 @@ class Synthetic:
             snapshot = Snapshot(now_ns, 0, so_far.count, {}, so_far, so_far, Histogram())
             gathered = [(0, one) for one in self.intervals[second * per_s :][:per_s]]
             moment = Moment(
-                now_ns, 0, so_far.count, 0, now_ns, 1, (), None, lambda told=snapshot: told
+                phase="measure",
+                now_ns=now_ns,
+                start_ns=0,
+                completed=so_far.count,
+                failed=0,
+                last_answer_ns=now_ns,
+                began_ns=1,
+                intervals=(),
+                progress=None,
+                snapshot=lambda told=snapshot: told,  # type: ignore[misc]
             )
             found.append(encoded(plain_update(moment, 1, gathered)))
         return found
