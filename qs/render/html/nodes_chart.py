@@ -197,7 +197,10 @@ def clock_chart(points: Points) -> Spec | None:
         "height": HEIGHT,
         "params": [chosen("chosen", names, "case ")],
         "layer": [
-            {"mark": {"type": "rule", "style": "guide"}, "encoding": {"y": {"datum": 0}}},
+            {
+                "mark": {"type": "rule", "style": "guide", "aria": False},
+                "encoding": {"y": {"datum": 0}},
+            },
             {
                 "transform": [IN_CASE],
                 "mark": {"type": "rule", "strokeWidth": 2},

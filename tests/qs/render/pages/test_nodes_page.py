@@ -9,7 +9,7 @@ import pytest
 from qs.render.html.page import result_page
 from qs.result.saved import parsed
 from qs.result.story import story_of
-from tests.qs.render.pages.test_pages import CLIPPED, WIDTHS, quiet
+from tests.qs.render.pages.test_pages import CLIPPED, WIDTHS, above_minor, quiet
 from tests.qs.render.test_nodes import hostile
 from tests.qs.result.made_nodes import spread
 
@@ -73,3 +73,10 @@ def test_of_many_nodes_those_that_stand_out_come_first(show, pages):
         "JSON.stringify(window.qsCharts['nodes-time'].view.scale('color').domain()) !== "
         + json.dumps(before)
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [2, 1000])
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_no_accessibility_fault_above_minor(show, pages, count, scheme):
+    assert above_minor(show(pages[count], color_scheme=scheme)) == []
