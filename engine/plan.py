@@ -31,6 +31,7 @@ from qs.engine.checks import (
 from qs.engine.judge import Judge
 from qs.engine.load import ClosedLoop, LoadModel, Sessions, is_load
 from qs.engine.measures.measure import Bound, Measure, measuring_faults
+from qs.engine.part import Part
 from qs.engine.record.parts import PARTS
 
 POOL_KINDS = ("inline", "thread", "process", "async")
@@ -187,18 +188,6 @@ class Batching:
                 "a function of a list of samples, or None",
             ),
         )
-
-
-@dataclass(frozen=True)
-class Part:
-    """Which part of a larger plan a plan is. Its request n has the sample of the whole plan's
-    request n * of + index, and its first worker is number `first` of all. Whoever leads the whole
-    may end it, so it needs no end of its own.
-    """
-
-    index: int
-    of: int
-    first: int = 0
 
 
 @dataclass(frozen=True)

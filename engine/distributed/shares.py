@@ -33,7 +33,8 @@ from qs.engine.load import (
     Stages,
 )
 from qs.engine.load.schedule import bounded, striped
-from qs.engine.plan import Part, Pool, RunPlan, Stop
+from qs.engine.part import Part
+from qs.engine.plan import Pool, RunPlan, Stop
 from qs.engine.workers.share import schedule_of, until_ns_of
 
 # Beyond so many requests of a Poisson process, which take seconds to draw, each part has an equal

@@ -68,12 +68,15 @@ class Target:
         With `per_query`, lists of that many consecutive samples; with `step`, every so manieth.
         """
         samples = [None] if self.samples is None or len(self.samples) == 0 else self.samples
-        if step > 1 and per_query is None:  # without passing over the others at each request
-            every, size = list(samples), len(samples)
-            return cycle([every[(offset + each * step) % size] for each in range(size)])
-        single = islice(cycle(samples), offset * (per_query or 1) % len(samples), None)
-        found = single if per_query is None else map(list, zip(*[single] * per_query))
-        return found if step == 1 else islice(found, 0, None, step)
+        each, size = per_query or 1, len(samples)
+        if step == 1:
+            single = islice(cycle(samples), offset * each % size, None)
+            return single if per_query is None else map(list, zip(*[single] * each))
+        # Of a thousand parts each would else step over the samples of all the others.
+        firsts = cycle([(offset + number * step) * each % size for number in range(size)])
+        if per_query is None:
+            return map(samples.__getitem__, firsts)
+        return ([samples[(first + at) % size] for at in range(each)] for first in firsts)
 
 
 def import_reference(reference: str) -> Any:

@@ -24,7 +24,7 @@ from qs.engine import (
 )
 from qs.engine.clock import MONOTONIC
 from qs.engine.conduct.assembling import merged
-from qs.engine.plan import Part
+from qs.engine.part import Part
 from qs.engine.record.memory import local_memory
 from tests.fakes import MS, S, Service, StartedTarget, VirtualClock, nothing
 

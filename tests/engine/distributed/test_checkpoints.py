@@ -50,7 +50,7 @@ from qs.engine.distributed.counts import (
 )
 from qs.engine.distributed.late import rest_of
 from qs.engine.distributed.merging import Union, merged_result
-from qs.engine.plan import Part
+from qs.engine.part import Part
 from qs.engine.record.histogram import COUNTS
 from qs.engine.record.intervals import Interval, IntervalLog
 from qs.engine.result import NodePart

@@ -118,3 +118,19 @@ def test_who_takes_a_lost_process_s_place_goes_on_with_its_samples(turn, taken, 
     each = per_query or 1
     expected = [[(query * each + at) % many for at in range(each)] for query in queries]
     assert found == (expected if per_query else [query[0] for query in expected])
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 12])
+@pytest.mark.parametrize("per_query", [None, 1, 3, 8])
+@pytest.mark.parametrize("step", [1, 2, 3, 1000])
+@pytest.mark.parametrize("offset", [0, 1, 13])
+def test_a_part_of_many_is_fed_every_so_manieth_sample(size, per_query, step, offset):
+    """Found without stepping over those of the others: request k of a part is request
+    offset + k * step of the whole, which cycles over all samples.
+    """
+    each, samples = per_query or 1, list(range(size))
+    found = list(islice(Target(print, samples).feed(offset, per_query, step), 40))
+    for number, sample in enumerate(found):
+        first = (offset + number * step) * each
+        query = [(first + more) % size for more in range(each)]
+        assert sample == (query[0] if per_query is None else query)

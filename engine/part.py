@@ -1,0 +1,17 @@
+"""Which part of a larger plan a plan is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Part:
+    """Which part of a larger plan a plan is. Its request n has the sample of the whole plan's
+    request n * of + index, and its first worker is number `first` of all. Whoever leads the whole
+    may end it, so it needs no end of its own.
+    """
+
+    index: int
+    of: int
+    first: int = 0
