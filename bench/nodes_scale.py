@@ -23,13 +23,13 @@ from compare import Report, Say, command
 
 from qs.engine import ClosedLoop, Ending, Histogram, RunPlan, RunResult, Stop
 from qs.engine.conduct.lead import Moment, Snapshot
-from qs.engine.distributed.checkpoints import log_of
-from qs.engine.distributed.follower import Follower
-from qs.engine.distributed.merging import merged_result
-from qs.engine.distributed.plain import decoded, encoded
-from qs.engine.distributed.plain_result import plain_of, result_of
-from qs.engine.distributed.updates import plain_update, update_of
-from qs.engine.distributed.watching import Whole
+from qs.engine.distributed.leading.follower import Follower
+from qs.engine.distributed.leading.watching import Whole
+from qs.engine.distributed.results.checkpoints import log_of
+from qs.engine.distributed.results.merging import merged_result
+from qs.engine.distributed.results.plain_result import plain_of, result_of
+from qs.engine.distributed.results.updates import plain_update, update_of
+from qs.engine.distributed.talking.plain import decoded, encoded
 from qs.engine.record.intervals import Interval, IntervalLog
 from qs.engine.result import ClockReading, NodePart, WarmUpResult
 from qs.engine.statistics.confidence import PERCENTILES, Evidence

@@ -102,7 +102,7 @@ class NodePart:
     lost_at_s: float | None = None  # when that was seen, from the common start
     kept_until_s: float | None = None  # what it had measured until then is kept
     replaces: str = ""  # the name of the node whose share it took over
-    # what it told of itself and of the environment that it ran in: see qs.engine.distributed.facts
+    # what it told of itself and of the environment that it ran in: see distributed/talking/facts.py
     facts: dict[str, Any] = field(default_factory=dict)
     log: str = ""  # the end of what its processes printed
 

@@ -4,7 +4,7 @@ their order.
 Of runs that were made one after the other, the pauses between them are in no figure, and verdicts
 are not made anew: what was found in a run stays found. Runs that went on beside each other, on
 several nodes, are parts of one plan, and whoever joins them judges the whole
-(qs.engine.distributed.merging).
+(qs.engine.distributed.results.merging).
 """
 
 from __future__ import annotations

@@ -9,12 +9,12 @@ made of what they measured. Needs the extra `ray`.
 
 from __future__ import annotations
 
-from qs.engine.distributed.asked import ON_LOSS, SILENT_S
-from qs.engine.distributed.doors import run_on, run_on_async
 from qs.engine.distributed.errors import NodeLost, NodesError
-from qs.engine.distributed.nodes import Nodes, open_nodes
-from qs.engine.distributed.places import Placed, Places, ProcessPlaces, Shipped, Where
-from qs.engine.distributed.shares import faults_over, shares_of, words_of
+from qs.engine.distributed.leading.asked import ON_LOSS, SILENT_S
+from qs.engine.distributed.leading.doors import run_on, run_on_async
+from qs.engine.distributed.leading.nodes import Nodes, open_nodes
+from qs.engine.distributed.places.places import Placed, Places, ProcessPlaces, Shipped, Where
+from qs.engine.distributed.splitting.shares import faults_over, shares_of, words_of
 from qs.engine.distributed.targets import NodesTarget
 
 __all__ = [

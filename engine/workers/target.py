@@ -10,7 +10,7 @@ import importlib
 import inspect
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import cycle, islice
+from itertools import count, cycle, islice
 from typing import Any
 
 from qs.engine.call import Call
@@ -73,7 +73,7 @@ class Target:
             single = islice(cycle(samples), offset * each % size, None)
             return single if per_query is None else map(list, zip(*[single] * each))
         # Of a thousand parts each would else step over the samples of all the others.
-        firsts = cycle([(offset + number * step) * each % size for number in range(size)])
+        firsts = ((offset + number * step) * each % size for number in count())
         if per_query is None:
             return map(samples.__getitem__, firsts)
         return ([samples[(first + at) % size] for at in range(each)] for first in firsts)

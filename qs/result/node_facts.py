@@ -1,6 +1,6 @@
 """What machines say of themselves, side by side: in what they differ that moves numbers, in words.
 
-Facts are as qs.engine.distributed.facts names them. A machine may say anything, or nothing.
+Facts are as qs.engine.distributed.talking.facts names them. A machine may say anything, or nothing.
 """
 
 from __future__ import annotations

@@ -9,13 +9,13 @@ import time
 from contextlib import asynccontextmanager
 from typing import Any
 
-from qs.engine.distributed import frames
-from qs.engine.distributed.asking import Ask, read
-from qs.engine.distributed.frames import Assembler, Kind, Opener, Sealer
-from qs.engine.distributed.guard import CLOCKS
-from qs.engine.distributed.links import Links
-from qs.engine.distributed.places import Where
-from qs.engine.distributed.plain import encoded
+from qs.engine.distributed.node.guard import CLOCKS
+from qs.engine.distributed.places.places import Where
+from qs.engine.distributed.talking import frames
+from qs.engine.distributed.talking.asking import Ask, read
+from qs.engine.distributed.talking.frames import Assembler, Kind, Opener, Sealer
+from qs.engine.distributed.talking.links import Links
+from qs.engine.distributed.talking.plain import encoded
 
 
 class Stranger:

@@ -34,13 +34,13 @@ from qs.engine import (
 from qs.engine.clock import MONOTONIC
 from qs.engine.conduct.joined_rows import merged_by_number
 from qs.engine.conduct.lead import Snapshot
-from qs.engine.distributed.checkpoints import (
+from qs.engine.distributed.results.checkpoints import (
     part_from,
     plain_checkpoint,
     plain_snapshot,
     snapshot_of,
 )
-from qs.engine.distributed.counts import (
+from qs.engine.distributed.results.counts import (
     filled_of,
     histogram_of,
     intervals_of,
@@ -48,8 +48,8 @@ from qs.engine.distributed.counts import (
     plain_histogram,
     unpacked,
 )
-from qs.engine.distributed.late import rest_of
-from qs.engine.distributed.merging import Union, merged_result
+from qs.engine.distributed.results.merging import Union, merged_result
+from qs.engine.distributed.splitting.late import rest_of
 from qs.engine.part import Part
 from qs.engine.record.histogram import COUNTS
 from qs.engine.record.intervals import Interval, IntervalLog

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from qs.engine.distributed.choosing import chosen, name_of, spare_of
 from qs.engine.distributed.errors import NodesError
+from qs.engine.distributed.ray.choosing import chosen, name_of, spare_of
 
 
 def node(key: str, address: str, alive: bool = True, labels=None, resources=None, name=None):

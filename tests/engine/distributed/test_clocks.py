@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qs.engine.distributed.clocks import MOST_KEPT, Clock, RoundTrip
+from qs.engine.distributed.talking.clocks import MOST_KEPT, Clock, RoundTrip
 from tests.fakes import MS, S
 
 HOUR = 3_600 * S

@@ -30,7 +30,7 @@ from qs.engine import (
     Stages,
     Stop,
 )
-from qs.engine.distributed.shares import shares_of, whole_of
+from qs.engine.distributed.splitting.shares import shares_of, whole_of
 from tests.engine.distributed.test_shares import due_times
 from tests.nodes_here import NodesHere
 

@@ -10,9 +10,9 @@ import time
 
 import pytest
 
-from qs.engine.distributed import facts as module
-from qs.engine.distributed.facts import KEYS, facts, taken
-from qs.engine.distributed.plain import decoded, encoded
+from qs.engine.distributed.talking import facts as module
+from qs.engine.distributed.talking.facts import KEYS, facts, taken
+from qs.engine.distributed.talking.plain import decoded, encoded
 
 
 def test_every_fact_has_its_key_and_is_plain_data():

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qs.engine.distributed import frames
-from qs.engine.distributed.bounds import BYTES_PER_S, FRAMES_PER_S, MOST_FRAMES, Allowance
-from qs.engine.distributed.frames import Assembler, FrameError, Kind, Opener, Sealer
-from qs.engine.distributed.plain import MOST_JSON_BYTES, decoded, encoded
+from qs.engine.distributed.talking import frames
+from qs.engine.distributed.talking.bounds import BYTES_PER_S, FRAMES_PER_S, MOST_FRAMES, Allowance
+from qs.engine.distributed.talking.frames import Assembler, FrameError, Kind, Opener, Sealer
+from qs.engine.distributed.talking.plain import MOST_JSON_BYTES, decoded, encoded
 
 SECRET, KEY = b"s" * 32, b"k" * 32
 
@@ -49,7 +49,11 @@ def test_who_does_not_know_the_secret_is_refused():
             frames.check_welcome(proof, challenged, said, secret)
 
 
-@pytest.mark.parametrize("said", [b"", b"HTTP/1.1 400 Bad", frames.challenge()[1:], b"x" * 40])
+@pytest.mark.parametrize(
+    "said",
+    [b"", b"HTTP/1.1 400 Bad", frames.challenge()[1:], b"x" * 40],
+    ids=["nothing", "another protocol", "one byte short", "no challenge"],
+)
 def test_what_is_no_driver_is_told_nothing(said):
     with pytest.raises(FrameError, match="no driver"):
         frames.response(said, 7, SECRET)

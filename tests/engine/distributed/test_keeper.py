@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from qs.engine.distributed import keeper
 from qs.engine.distributed.errors import NodesError
-from qs.engine.distributed.keeper import RayPlaces
-from qs.engine.distributed.places import Placed, Shipped, Where
+from qs.engine.distributed.places.places import Placed, Shipped, Where
+from qs.engine.distributed.ray import keeper
+from qs.engine.distributed.ray.keeper import RayPlaces
 from tests.waiting import gone, until
 
 WHERE = Where("127.0.0.1", 1, b"0" * 32)
@@ -218,7 +218,7 @@ def test_an_address_of_the_environment_is_named_as_such(monkeypatch):
 def test_it_ends_with_a_driver_that_is_killed(tmp_path, number):
     script = """
 import asyncio
-from qs.engine.distributed import keeper
+from qs.engine.distributed.ray import keeper
 async def main():
     places = keeper.RayPlaces(1)
     places._start()

@@ -24,8 +24,8 @@ from qs.engine import (
     Stop,
 )
 from qs.engine.conduct.offered import due_before
-from qs.engine.distributed.late import rest_of
-from qs.engine.distributed.shares import shares_of, words_of
+from qs.engine.distributed.splitting.late import rest_of
+from qs.engine.distributed.splitting.shares import shares_of, words_of
 from qs.engine.workers.share import PlanShare, iterations_of, turns_of
 from tests.engine.distributed.test_shares import (
     RECORDED,

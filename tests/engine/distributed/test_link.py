@@ -15,17 +15,16 @@ from dataclasses import replace
 import pytest
 
 from qs.engine import ClosedLoop, Factory, HostDied, HostError, HostTimeout, PlanError, RunPlan
-from qs.engine.distributed import frames
-from qs.engine.distributed import link as link_module
-from qs.engine.distributed import links as links_module
-from qs.engine.distributed.asking import Ask, plain_fault
 from qs.engine.distributed.errors import NodeLost
-from qs.engine.distributed.frames import Kind
-from qs.engine.distributed.guard import CLOCKS
-from qs.engine.distributed.link import Link
-from qs.engine.distributed.links import Links
-from qs.engine.distributed.plain import encoded
-from qs.engine.distributed.updates import RunOptions
+from qs.engine.distributed.results.updates import RunOptions
+from qs.engine.distributed.talking import frames
+from qs.engine.distributed.talking import link as link_module
+from qs.engine.distributed.talking import links as links_module
+from qs.engine.distributed.talking.asking import Ask, plain_fault
+from qs.engine.distributed.talking.frames import CLOCKS, Kind
+from qs.engine.distributed.talking.link import Link
+from qs.engine.distributed.talking.links import Links
+from qs.engine.distributed.talking.plain import encoded
 from qs.engine.outcome import Ending
 from tests.engine.distributed.strangers import Stranger, strangers
 

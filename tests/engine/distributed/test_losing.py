@@ -11,7 +11,7 @@ import pytest
 from qs.engine import Cause, ClosedLoop, ConstantRate, Ending, ErrorKind, Factory, RunPlan, Stop
 from qs.engine.clock import FOREVER_NS
 from qs.engine.distributed import NodeLost
-from qs.engine.distributed.losing import ANSWER_S, SOON_S, Ended, Losing
+from qs.engine.distributed.leading.losing import ANSWER_S, SOON_S, Ended, Losing
 from tests.nodes_here import NodesHere
 from tests.waiting import gone, until
 

@@ -26,7 +26,7 @@ from qs.engine import (
     joined,
     run,
 )
-from qs.engine.distributed.merging import Union, merged_result
+from qs.engine.distributed.results.merging import Union, merged_result
 from qs.engine.machine.watch import CpuUse, GroupUse
 from qs.engine.record.intervals import Interval, IntervalLog
 from qs.engine.record.memory import Field, local_memory

@@ -19,7 +19,7 @@ import pytest
 
 from qs.engine import ClosedLoop, ConstantRate, Pool, RunPlan, RunResult, Stop
 from qs.engine.distributed import Places, ProcessPlaces, open_nodes, run_on
-from qs.engine.distributed.links import Links
+from qs.engine.distributed.talking.links import Links
 from qs.engine.outcome import Cause
 from tests.engine.distributed.noting import OURS, first_calls, noting
 from tests.networks import Network, shifted_s, wall_shifted_s

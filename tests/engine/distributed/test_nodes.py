@@ -9,8 +9,8 @@ import pytest
 
 from qs.engine import ClosedLoop, Factory, HostError, HostTimeout, RunPlan
 from qs.engine.distributed import NodeLost, NodesError, NodesTarget, ProcessPlaces, open_nodes
-from qs.engine.distributed.node import names_of
-from qs.engine.distributed.places import Placed
+from qs.engine.distributed.leading.open_node import names_of
+from qs.engine.distributed.places.places import Placed
 from tests.nodes_here import SHIPPED, NodesHere
 from tests.waiting import gone, until
 

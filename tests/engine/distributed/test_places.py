@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from qs.engine.distributed.errors import NodesError
-from qs.engine.distributed.node_process import machine_id
-from qs.engine.distributed.places import Placed, ProcessPlaces, Shipped, Where
+from qs.engine.distributed.places.node_process import machine_id
+from qs.engine.distributed.places.places import Placed, ProcessPlaces, Shipped, Where
 from tests.waiting import gone, until
 
 WHERE = Where("127.0.0.1", 1234, b"\x00\xff" * 16)
@@ -93,7 +93,7 @@ def test_a_node_process_is_started_as_asked(tmp_path):
     first, second = asyncio.run(main())
     assert [first["line"]["number"], second["line"]["number"]] == [0, 1]
     assert Where.of(json.dumps(first["line"])) == (0, WHERE)
-    assert first["command"][-2:] == ["-m", "qs.engine.distributed.serving"]
+    assert first["command"][-2:] == ["-m", "qs.engine.distributed.node.serving"]
     assert first["folder"] == str(work)
     assert str(package.parent) in first["path"]
     assert first["variables"]["OURS"] == "1"
@@ -152,7 +152,7 @@ def test_a_command_that_cannot_be_run_is_named():
 def test_node_processes_end_when_their_driver_is_killed(tmp_path):
     script = f"""
 import asyncio
-from qs.engine.distributed.places import ProcessPlaces, Where
+from qs.engine.distributed.places.places import ProcessPlaces, Where
 async def main():
     places = ProcessPlaces(1, prefixes=[{stand_in(tmp_path, 0)!r}])
     for placed in await places.open():

@@ -32,8 +32,8 @@ from qs.engine import (
     Stop,
     run,
 )
-from qs.engine.distributed.merging import merged_result
-from qs.engine.distributed.plain_result import plain_of, result_of
+from qs.engine.distributed.results.merging import merged_result
+from qs.engine.distributed.results.plain_result import plain_of, result_of
 from qs.engine.hosts.channel import PlainUnpickler
 from qs.engine.machine.watch import CpuUse, GroupUse
 from qs.engine.outcome import ErrorKind

@@ -12,7 +12,7 @@ import pytest
 
 from qs.engine import ConstantRate, Factory, Poisson, Pool, RunPlan, Stop
 from qs.engine.distributed import ProcessPlaces, run_on
-from qs.engine.distributed.shares import shares_of
+from qs.engine.distributed.splitting.shares import shares_of
 from qs.engine.load.schedule import Schedule
 from tests.engine.distributed.test_shares import due_times
 from tests.nodes_here import SHIPPED

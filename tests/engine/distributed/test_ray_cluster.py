@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from qs.engine.distributed import ray_cluster
-from qs.engine.distributed.ray_cluster import (
+from qs.engine.distributed.ray import cluster as ray_cluster
+from qs.engine.distributed.ray.cluster import (
     cluster_at_hand,
     fault_of,
     is_loopback,
@@ -19,7 +19,7 @@ from qs.engine.distributed.ray_cluster import (
     remove_stale,
     settings_of,
 )
-from qs.engine.distributed.ray_holder import shares_of_cpus
+from qs.engine.distributed.ray.holder import shares_of_cpus
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_loopback_is_known(address, expected):
 
 def test_a_folder_goes_once_its_process_has_ended_and_not_before():
     script = (
-        "from qs.engine.distributed.ray_cluster import new_folder; import sys\n"
+        "from qs.engine.distributed.ray.cluster import new_folder; import sys\n"
         "print(new_folder()[0], flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(

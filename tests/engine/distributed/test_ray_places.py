@@ -20,10 +20,10 @@ import pytest
 
 from qs.engine import Factory
 from qs.engine.distributed.errors import NodesError
-from qs.engine.distributed.keeper import RayPlaces
-from qs.engine.distributed.links import Links
-from qs.engine.distributed.places import Shipped
-from qs.engine.distributed.ray_cluster import cluster_at_hand
+from qs.engine.distributed.places.places import Shipped
+from qs.engine.distributed.ray.cluster import cluster_at_hand
+from qs.engine.distributed.ray.keeper import RayPlaces
+from qs.engine.distributed.talking.links import Links
 from tests.clusters import RayCluster, ray_cluster, started_cluster  # noqa: F401
 from tests.waiting import gone, until
 
@@ -166,8 +166,8 @@ def test_nothing_is_left_when_the_process_that_holds_ray_is_killed(ray_cluster, 
 
 DRIVER = """
 import asyncio, json, sys
-from qs.engine.distributed.keeper import RayPlaces
-from qs.engine.distributed.links import Links
+from qs.engine.distributed.ray.keeper import RayPlaces
+from qs.engine.distributed.talking.links import Links
 async def main():
     places = RayPlaces(2, sys.argv[1])
     placed = await places.open()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from qs.engine.distributed.ray_reasons import connecting_words, failed_words, lost_words
+from qs.engine.distributed.ray.reasons import connecting_words, failed_words, lost_words
 
 KILLED = (
     "The actor died unexpectedly before finishing this task.\n\tclass_name: NodeActor\n\t"

@@ -30,13 +30,13 @@ from qs.engine import (
     Stop,
 )
 from qs.engine.distributed.errors import NodeLost
-from qs.engine.distributed.facts import KEYS
-from qs.engine.distributed.link import Link
-from qs.engine.distributed.links import Links
-from qs.engine.distributed.node_process import NodeProcess
-from qs.engine.distributed.places import ProcessPlaces, Where
+from qs.engine.distributed.places.node_process import NodeProcess
+from qs.engine.distributed.places.places import ProcessPlaces, Where
+from qs.engine.distributed.results.updates import RunOptions
+from qs.engine.distributed.talking.facts import KEYS
+from qs.engine.distributed.talking.link import Link
+from qs.engine.distributed.talking.links import Links
 from qs.engine.distributed.targets import NodesTarget
-from qs.engine.distributed.updates import RunOptions
 from qs.engine.outcome import Ending
 from tests.networks import Network
 from tests.node_fakes import Unreadable, summing
@@ -372,7 +372,7 @@ def test_who_cannot_reach_a_driver_says_so():
 
 
 def test_what_is_no_line_for_a_node_is_said():
-    command = [sys.executable, "-m", "qs.engine.distributed.serving"]
+    command = [sys.executable, "-m", "qs.engine.distributed.node.serving"]
     for line in (b"", b"{}\n", b"nothing\n"):
         ran = subprocess.run(command, input=line, capture_output=True, timeout=LIMIT_S)
         assert ran.returncode == 2 and ran.stderr.count(b"\n") == 1
@@ -383,8 +383,8 @@ def test_what_is_no_line_for_a_node_is_said():
 DRIVER = """
 import asyncio, json, os, sys, time
 from qs.engine import ClosedLoop, Factory, Pool, RunPlan, Stop
-from qs.engine.distributed.links import Links
-from qs.engine.distributed.places import ProcessPlaces
+from qs.engine.distributed.talking.links import Links
+from qs.engine.distributed.places.places import ProcessPlaces
 
 async def main():
     places = ProcessPlaces(1)

@@ -34,9 +34,9 @@ from qs.engine import (
     Stages,
     Stop,
 )
-from qs.engine.distributed import cuts
-from qs.engine.distributed.cuts import first_of
-from qs.engine.distributed.shares import faults_over, shares_of, whole_of, words_of
+from qs.engine.distributed.splitting import cuts
+from qs.engine.distributed.splitting.cuts import first_of
+from qs.engine.distributed.splitting.shares import faults_over, shares_of, whole_of, words_of
 from qs.engine.load.schedule import Schedule, bounded
 from qs.engine.workers.share import PlanShare, iterations_of, schedule_of, turns_of, until_ns_of
 from qs.engine.workers.target import Target
@@ -229,7 +229,7 @@ def test_a_hundred_million_requests_of_a_thousand_nodes_are_cut():
 
 
 def test_beyond_what_can_be_drawn_counts_are_equal(monkeypatch):
-    monkeypatch.setattr("qs.engine.distributed.shares.MOST_DRAWN", 100)
+    monkeypatch.setattr("qs.engine.distributed.splitting.shares.MOST_DRAWN", 100)
     plan = RunPlan(load=Poisson(1_000, seed=2), stop=Stop(iterations=101))
     assert [share.stop.iterations for share in shares_of(plan, 3)] == [34, 34, 33]
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from qs.engine.distributed import staging
 from qs.engine.distributed.errors import NodesError
-from qs.engine.distributed.staging import staged
+from qs.engine.distributed.ray import staging
+from qs.engine.distributed.ray.staging import staged
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +27,7 @@ def test_our_package_is_sent_with_the_engine_in_it_and_without_caches():
         (ours,) = sent.modules
         found = files(ours)
         assert ours.name == "qs"
-        assert {"__init__.py", "engine/__init__.py", "engine/distributed/serving.py"} <= found
+        assert {"__init__.py", "engine/__init__.py", "engine/distributed/node/serving.py"} <= found
         assert not any(path.is_symlink() for path in ours.rglob("*"))
         assert not any("__pycache__" in name for name in found)
         assert sum(path.stat().st_size for path in ours.rglob("*")) < 20 << 20

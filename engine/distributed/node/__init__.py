@@ -1,0 +1,1 @@
+"""A node's own side: the guard that talks, and the process that runs what is asked."""

@@ -1,0 +1,1 @@
+"""Where node processes run, and how one is started and ended."""

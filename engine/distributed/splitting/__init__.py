@@ -1,0 +1,1 @@
+"""A plan as exact parts for several nodes."""
