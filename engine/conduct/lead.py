@@ -31,6 +31,16 @@ class Snapshot:
     service: Histogram
     lateness: Histogram
 
+    @property
+    def elapsed_s(self) -> float:
+        """When it was made, from the common start."""
+        return max(self.now_ns - self.start_ns, 0) / 1e9
+
+    @property
+    def accounted(self) -> int:
+        """How many requests it holds, good or failed."""
+        return self.completed + sum(self.errors_by_kind.values())
+
 
 @dataclass(frozen=True)
 class Moment:

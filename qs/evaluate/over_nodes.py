@@ -34,9 +34,6 @@ if TYPE_CHECKING:
     from qs.nodes.fleet import Fleet
 
 STAGE = "nodes"
-NO_AUDIT = (
-    "the backend's own numbers are not asked for over nodes: its benchmark runs on one machine"
-)
 NO_POWER = "power and utilisation are not read over nodes: they would be this machine's"
 MOST_SHOWN = 4
 LOOPBACK = ("localhost", "127.0.0.1", "::1", "0.0.0.0")

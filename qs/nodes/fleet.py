@@ -14,6 +14,7 @@ from contextlib import (
     asynccontextmanager,
     contextmanager,
     nullcontext,
+    suppress,
 )
 from dataclasses import dataclass, replace
 from functools import partial
@@ -23,7 +24,7 @@ from typing import Any
 from qs.base.errors import UserError
 from qs.base.scratch import scratch
 from qs.base.words import counted, data_size
-from qs.engine import Factory, HostError, RunPlan, RunResult
+from qs.engine import Factory, HostDied, HostError, HostTimeout, RunPlan, RunResult
 from qs.engine.distributed import Nodes, NodesError, NodesTarget, Shipped, open_nodes
 from qs.nodes.goods import File, Goods
 from qs.nodes.shipping import Needed, goods_of, stage
@@ -38,6 +39,9 @@ PIECE_BYTES = 4 << 20
 LOOK_S, PIECE_S, SET_UP_S, WORD_S = 7200.0, 120.0, 3 * 3600.0, 60.0
 BUILD_S, CHECK_S = 60.0, 24 * 3600.0
 LOG_BYTES = 256 << 10
+
+# What asking nodes for a word may raise: none is left, one fails, hangs or has died.
+FAULTS = (NodesError, HostError, HostDied, HostTimeout)
 
 Say = Callable[[str], None]
 
@@ -115,12 +119,14 @@ class Fleet:
     @property
     def names(self) -> list[str]:
         """Of the nodes that are there."""
-        return [name for at, name in enumerate(self._nodes.names) if at not in self._nodes.lost]
+        lost = self._nodes.lost
+        return [name for at, name in enumerate(self._nodes.names) if at not in lost]
 
     @property
     def lost(self) -> dict[str, str]:
         """Name -> why, of the nodes that were lost."""
-        return {self._nodes.names[at]: why for at, why in self._nodes.lost.items()}
+        names = self._nodes.names
+        return {names[at]: why for at, why in self._nodes.lost.items()}
 
     @property
     def facts(self) -> dict[str, dict[str, Any]]:
@@ -237,8 +243,11 @@ class Fleet:
         }
 
     async def _with_places(self, result: RunResult) -> None:
-        """Add what each place knows to the parts of a result."""
-        logs = await self.logs() if result.errors or result.losses else {}
+        """Add what each place knows to the parts of a result, which is kept whatever they say."""
+        logs = {}
+        if result.errors or result.losses:
+            with suppress(*FAULTS):
+                logs = await self.logs()
         for part in result.nodes:
             if part.name in self.about:
                 part.facts = {**part.facts, "backend": self.about[part.name]}
@@ -307,10 +316,11 @@ class Fleet:
 
     def _by_name(self, answers: Sequence[Any]) -> dict[str, Any]:
         """Answers of the nodes that are there; an empty one where a node says something else."""
+        lost = self._nodes.lost
         return {
             name: dict(answer) if isinstance(answer, Mapping) else {}
             for number, (name, answer) in enumerate(zip(self._nodes.names, answers, strict=False))
-            if number not in self._nodes.lost
+            if number not in lost
         }
 
 

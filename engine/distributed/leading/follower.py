@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from qs.engine.clock import MONOTONIC
+from qs.engine.conduct.lead import Snapshot
 from qs.engine.conduct.progress import NodeProgress
 from qs.engine.distributed.errors import NodeLost
 from qs.engine.distributed.leading.open_node import Node
-from qs.engine.distributed.results.sparse import Kept
 from qs.engine.distributed.results.updates import Update
 from qs.engine.plan import RunPlan
 from qs.engine.record.intervals import IntervalLog
@@ -30,7 +30,7 @@ class Follower:
     phase: str = "starting"
     update: Update | None = None  # the last one
     heard_ns: int = 0  # when it came
-    kept: Kept | None = None  # all that it had measured at its last checkpoint
+    kept: Snapshot | None = None  # all that it had measured at its last checkpoint
     last_interval: int = -1
     result: RunResult | None = None
     fault: BaseException | None = None  # to which it was lost
@@ -84,7 +84,7 @@ class Follower:
         self.heard_ns = MONOTONIC.now_ns()
         self.update = replace(update, snapshot=None, intervals=None)
         if update.snapshot is not None:
-            self.kept = Kept(update.snapshot)
+            self.kept = update.snapshot
         if update.intervals:
             self.log.add((self.index, interval) for interval in update.intervals)
             newest = max(interval.number for interval in update.intervals)

@@ -204,6 +204,8 @@ class Leading:
             for each in self.followers:
                 if not each.over and (why := self._overdue(each, now)):
                     each.node.link.kill(why)
+            if self.start_ns is not None and now >= until_ns_of(self._plan, self.start_ns):
+                self._open_no_more()
             if self.start_ns is not None and self.ended is None and not self._run_out(now):
                 seen = self._whole.seen(self.followers, now - self.start_ns)
                 ended = self._rules.ended_by(seen, lambda: self._whole.confidence(self.followers))
@@ -256,6 +258,10 @@ class Leading:
         for each in self.followers:
             if not each.over:
                 each.node.link.end(why)
+        self._open_no_more()
+
+    def _open_no_more(self) -> None:
+        """A node that is not there yet would have nothing left to do."""
         for task in self._opening:
             task.cancel()
 
@@ -315,6 +321,9 @@ class Leading:
         lost.node.link.kill("another has its place")
         try:
             node = await self._replacement(lost.node)
+        except asyncio.CancelledError:
+            lost.note = "no other took its place in time"
+            raise
         except (*FAULTS, NodesError) as fault:
             lost.note = f"no other took its place: {fault}"
             return

@@ -93,7 +93,7 @@ def whole_result(
             if each.lost:
                 each.result = part_from(
                     each.share,
-                    None if each.kept is None else each.kept.snapshot(),
+                    each.kept,
                     each.log,
                     each.why,
                     started_at=started_at,

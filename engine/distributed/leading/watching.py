@@ -6,10 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+
 from qs.engine.clock import FOREVER_NS
 from qs.engine.conduct.progress import Progress, SoFar, eta_s
 from qs.engine.conduct.stopping import Seen
 from qs.engine.distributed.leading.follower import Follower
+from qs.engine.distributed.results.counts import filled_of
 from qs.engine.distributed.results.merging import Union
 from qs.engine.distributed.results.updates import Update
 from qs.engine.plan import RunPlan
@@ -29,16 +32,27 @@ class Whole:
         self._plan = plan
         self.union = Union(plan)
         self._so_far = SoFar() if watched else None
+        self._lateness = Histogram()  # how late requests were issued so far, on all nodes
 
     def hear(self, follower: Follower, update: Update) -> None:
         """Take up what a node tells, unless it is over for it."""
         if follower.over:
             return
+        before = follower.kept
         follower.hear(update)
+        if update.snapshot is not None and self._so_far is not None:
+            self._take(update.snapshot.lateness, 1)
+            if before is not None:
+                self._take(before.lateness, -1)
         if update.intervals:
             self.union.add(update.intervals)
             if self._so_far is not None:
                 self._so_far.add((follower.index, interval) for interval in update.intervals)
+
+    def _take(self, lateness: Histogram, times: int) -> None:
+        index, counts = filled_of(lateness)
+        self._lateness.counts[index] += times * counts.astype(np.int64)
+        self._lateness.count += times * lateness.count
 
     def seen(self, followers: Sequence[Follower], since_start_ns: int) -> Seen:
         """For the stop rules."""
@@ -62,9 +76,10 @@ class Whole:
         """
         nodes = tuple(each.shown(now_ns) for each in followers)
         phase = phase_of(followers)
+        updates = [each.update for each in followers if each.update is not None]
+        told = [each.progress for each in updates if each.progress is not None]
         if start_ns is None:
-            known = [each.update.progress for each in followers if each.update is not None]
-            warm = sum(each.completed for each in known if each is not None)
+            warm = sum(each.completed for each in told)
             return Progress("build" if phase == "starting" else phase, warm, nodes=nodes)
         assert self._so_far is not None
         completed = sum(each.completed for each in followers)
@@ -72,8 +87,6 @@ class Whole:
         rate = completed / elapsed_s if elapsed_s else 0.0
         until_ns = until_ns_of(self._plan, start_ns)
         left_s = (until_ns - start_ns) / 1e9 - elapsed_s if until_ns < FOREVER_NS else None
-        told = [each.update.progress for each in followers if each.update is not None]
-        known_ones = [each for each in told if each is not None]
         if ended and phase == "measure":
             phase = "drain"
         return Progress(
@@ -87,12 +100,12 @@ class Whole:
             None if ended else eta_s(self._plan, completed, rate, elapsed_s, left_s),
             *self._so_far.in_all_ns(),
             *self._so_far.latest_ns(),
-            in_flight=total(each.in_flight for each in known_ones),
-            backlog=total(each.backlog for each in known_ones),
-            dropped=sum(each.dropped for each in known_ones),
-            lateness_p99_ns=lateness_p99_ns(followers) if self._plan.open_loop else None,
+            in_flight=total(each.in_flight for each in told),
+            backlog=total(each.backlog for each in told),
+            dropped=sum(each.dropped for each in told),
+            lateness_p99_ns=self._lateness.value_at(99) if self._plan.open_loop else None,
             response=self._so_far.response,
-            read=total(each.read for each in known_ones) if phase == "reading" else None,
+            read=total(each.read for each in told) if phase == "reading" else None,
             nodes=nodes,
         )
 
@@ -101,17 +114,6 @@ def phase_of(followers: Sequence[Follower]) -> str:
     """Where the whole run is: where those are that lag behind."""
     going = [PHASES.index(each.phase) for each in followers if not each.over]
     return PHASES[min(going)] if going else "drain"
-
-
-def lateness_p99_ns(followers: Sequence[Follower]) -> int | None:
-    """How late requests were issued so far, on all nodes."""
-    whole = Histogram()
-    for each in followers:
-        if each.kept is not None:
-            index, counts = each.kept.lateness
-            whole.counts[index] += counts
-            whole.count += int(counts.sum())
-    return whole.value_at(99)
 
 
 def total(values: Iterable[int | None]) -> int | None:

@@ -120,6 +120,20 @@ def test_a_run_ends_while_a_place_is_still_sought():
         assert result.ended_by is Ending.MINIMUMS and result.wall_s < 10
 
 
+def test_a_run_of_some_time_ends_then_though_a_place_is_still_sought():
+    with NodesHere(2) as here:
+
+        async def never(but):
+            await asyncio.Event().wait()
+
+        here.places.spare = never
+        lose_in(here, 0.3, signal.SIGKILL)
+        plan = RunPlan(load=ConstantRate(400), stop=Stop(duration_s=1.0))
+        result = here.do(here.nodes.run(plan, NOTHING, on_loss="replace"), 60)
+        assert result.ended_by is Ending.DURATION and result.verdict == "INVALID"
+        assert "no other took its place in time" in result.nodes[0].lost
+
+
 @pytest.mark.slow
 def test_without_another_place_the_result_says_so():
     with NodesHere(2) as here:
