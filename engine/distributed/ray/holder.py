@@ -80,16 +80,15 @@ class Holder:
         finally:
             if shipped is not None:
                 shipped.remove()
-        ray = self._ray
-        nodes = ray.nodes()
-        here = ray.get_runtime_context().get_node_id()
+        nodes = self._ray.nodes()
+        here = self._ray.get_runtime_context().get_node_id()
         if own:
             count = 1 if asked["nodes"] == "all" else int(asked["nodes"])
             taken = [node for node in nodes if node["Alive"]][:1] * count
             self._cpus = dict(enumerate(shares_of_cpus(os.sched_getaffinity(0), count)))
+            placed = self._place(taken)
         else:
-            taken = choosing.chosen(asked["nodes"], nodes, here, self._address)
-        placed = self._place(taken)
+            placed = self._take(asked["nodes"], here)
         mine = next(node for node in nodes if node["NodeID"] == here)
         return {
             "placed": placed,
@@ -213,6 +212,20 @@ class Holder:
             for module in _BY_VALUE:
                 ray.cloudpickle.register_pickle_by_value(module)
 
+    def _take(self, asked: int | str, here: str) -> list[dict[str, Any]]:
+        """Places on the nodes asked for. One that died so lately that the cluster still lists it is
+        passed over, as it would be in a moment.
+        """
+        while True:
+            dead = len(self._dead)
+            alive = [node for node in self._ray.nodes() if node["NodeID"] not in self._dead]
+            try:
+                return self._place(choosing.chosen(asked, alive, here, self._address))
+            except NodesError as fault:
+                if len(self._dead) == dead:
+                    raise
+                self._tell(say=f"{fault}; passed over")
+
     def _place(self, nodes: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """An actor on each; what is told of each place. Raises NodesError, naming those that
         fail.
@@ -234,7 +247,7 @@ class Holder:
                 .remote(self._arranged)
             )
             made.append((node, actor, actor.about.remote()))
-        placed, faults = [], []
+        answered, faults = [], []
         limit = time.monotonic() + _PLACE_LIMIT_S
         for node, actor, answer in made:
             name = choosing.name_of(node)
@@ -244,6 +257,8 @@ class Holder:
                 faults.append(f"{name}: no actor could be placed within {_PLACE_LIMIT_S:g} s")
             except Exception as fault:
                 faults.append(f"{name}: {reasons.failed_words(str(fault))}")
+                if reasons.raylet_died(str(fault)):
+                    self._dead.add(node["NodeID"])
             else:
                 if about["missing"]:
                     why = reasons.lacking(about["missing"], about["executable"])
@@ -253,12 +268,12 @@ class Holder:
                         say=f"node {name}: Ray lets it give way to other programs (nice "
                         f"{about['nice']}); start its raylet with RAY_worker_niceness=0"
                     )
-                placed.append(self._placed(node, actor, about))
+                answered.append((node, actor, about))
         if faults:
-            for each in placed:
-                self.end(each["number"])
+            for _, actor, _ in made:
+                ray.kill(actor, no_restart=True)
             raise NodesError("; ".join(f"node {fault}" for fault in faults[:5]))
-        return placed
+        return [self._placed(*each) for each in answered]
 
     def _placed(self, node: dict[str, Any], actor: Any, about: dict[str, Any]) -> dict[str, Any]:
         number, self._next = self._next, self._next + 1

@@ -38,11 +38,16 @@ def failed_words(message: str, executable: str = "") -> str:
     missing = re.search(r"No module named '([\w.]+)'", text)
     if missing:
         return lacking([missing[1]], executable)
-    if re.search(r"node has died|node was terminated", text):
-        return "its raylet has died a moment ago; try again, without it"
+    if raylet_died(text):
+        return "its raylet has died a moment ago"
     if "runtime_env" in text or "runtime environment" in text.lower():
         return f"Ray could not bring our files there: {_shortened(text)}"
     return _shortened(text)
+
+
+def raylet_died(message: str) -> bool:
+    """Whether a place could not be set up since its node is no more."""
+    return re.search(r"node has died|node was terminated", _plain(message)) is not None
 
 
 def lacking(names: list[str], executable: str) -> str:

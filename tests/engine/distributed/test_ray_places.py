@@ -146,6 +146,21 @@ def test_a_raylet_that_is_killed_is_told_and_takes_its_node_with_it():
 
 
 @pytest.mark.slow
+def test_a_raylet_that_has_just_died_is_passed_over():
+    said: list[str] = []
+
+    async def main(cluster):
+        cluster.kill(1)  # the cluster lists it for seconds more
+        async with connected(2, cluster.address, None, said.append) as (_, placed, nodes):
+            taken = [each.about["node_id"] for each in placed]
+            assert taken == [cluster.ids[0], cluster.ids[2]] and sorted(nodes) == [0, 1]
+
+    with started_cluster(3) as cluster:
+        asyncio.run(main(cluster))
+    assert all("died a moment ago; passed over" in each for each in said), said
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("own", [True, False])
 def test_nothing_is_left_when_the_process_that_holds_ray_is_killed(ray_cluster, own):  # noqa: F811
     async def main():
