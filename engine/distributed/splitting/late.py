@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from qs.engine.distributed.splitting.wrapping import Some
 from qs.engine.load import AllAtOnce, ClosedLoop, Schedule, Sessions
 from qs.engine.load.schedule import bounded
 from qs.engine.plan import RunPlan, Stop
@@ -19,10 +20,9 @@ from qs.engine.workers.share import schedule_of, until_ns_of
 
 
 @dataclass(frozen=True)
-class FromThenOn(Schedule):
+class FromThenOn(Some):
     """The requests of a schedule that are due at `from_ns` or later, when they were due anyway."""
 
-    whole: Schedule
     from_ns: int
 
     def blocks(self) -> Iterator[np.ndarray]:
@@ -35,28 +35,6 @@ class FromThenOn(Schedule):
 
     def shard(self, index: int, of: int) -> FromThenOn:
         return FromThenOn(self.whole.shard(index, of), self.from_ns)
-
-    def faults(self) -> list[str]:
-        return self.whole.faults()
-
-    @property
-    def duration_s(self) -> float | None:
-        return self.whole.duration_s
-
-    @property
-    def ends(self) -> bool:
-        return self.whole.ends
-
-    @property
-    def sets_rate(self) -> bool:
-        return self.whole.sets_rate
-
-    @property
-    def seed(self) -> int | None:
-        return self.whole.seed
-
-    def seeded(self) -> FromThenOn:
-        return replace(self, whole=self.whole.seeded())
 
 
 def rest_of(share: RunPlan, done: int, from_s: float) -> RunPlan | None:

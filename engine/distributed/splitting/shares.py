@@ -18,6 +18,7 @@ import numpy as np
 
 from qs.engine.conduct.layout import workers_of
 from qs.engine.distributed.splitting.cuts import counts_until, first_of
+from qs.engine.distributed.splitting.wrapping import Some
 from qs.engine.errors import PlanError
 from qs.engine.judging.scenarios import MultiStream, Server, SingleStream
 from qs.engine.load import (
@@ -144,12 +145,11 @@ def _schedules(whole: Schedule, of: int) -> list[Schedule]:
 
 
 @dataclass(frozen=True)
-class Striped(Schedule):
+class Striped(Some):
     """Every `of`-th request of somebody's own schedule, from number `index` on: what its own
     `shard` gives need not be in step with the samples.
     """
 
-    whole: Schedule
     index: int
     of: int
 
@@ -159,32 +159,10 @@ class Striped(Schedule):
     def shard(self, index: int, of: int) -> Striped:
         return Striped(self.whole, self.index + index * self.of, self.of * of)
 
-    def faults(self) -> list[str]:
-        return self.whole.faults()
-
     @property
     def planned(self) -> int | None:
         whole = self.whole.planned
         return None if whole is None else part_of(whole, self.index, self.of)
-
-    @property
-    def duration_s(self) -> float | None:
-        return self.whole.duration_s
-
-    @property
-    def ends(self) -> bool:
-        return self.whole.ends
-
-    @property
-    def sets_rate(self) -> bool:
-        return self.whole.sets_rate
-
-    @property
-    def seed(self) -> int | None:
-        return self.whole.seed
-
-    def seeded(self) -> Striped:
-        return replace(self, whole=self.whole.seeded())
 
 
 def _counts(plan: RunPlan, of: int) -> Sequence[int | None]:
