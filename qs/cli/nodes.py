@@ -10,7 +10,7 @@ from typing import Any
 
 from qs.base.errors import Fault, Faults, UserError
 from qs.base.scenarios import MULTI_STREAM, OPEN_LOOP, SINGLE_STREAM, spelled
-from qs.settings.nodes_asked import ALL, CONTINUE, PER_NODE, NodesAsked, with_traffic
+from qs.settings.nodes_asked import ALL, CONTINUE, PER_NODE, NodesAsked, enough, with_traffic
 from qs.settings.traffic import Traffic
 
 FLAGS = ("nodes", "per_node", "ray", "on_loss")
@@ -59,6 +59,20 @@ def of_doctor(nodes: int | str | None, ray: str | None) -> NodesAsked | None:
     return taken({"nodes": nodes, "ray": ray}, Traffic())
 
 
+def check_axes(nodes: int | str | None, axes: Mapping[str, Any]) -> None:
+    """Raises Faults for values of a sweep's axes of which a node would have none."""
+    if not isinstance(nodes, int):
+        return
+    faults = [
+        Fault(f"--{name}", "", value, enough(nodes))
+        for name in ("clients", "instances")
+        for value in axes[name]
+        if value < nodes
+    ]
+    if faults:
+        raise Faults(faults)
+
+
 def check_ray() -> None:
     """Raises UserError where Ray is not installed."""
     if find_spec("ray") is None:
@@ -100,7 +114,7 @@ def _total(name: str, given: Mapping[str, Any], traffic: Traffic) -> Any:
 
 def _stated_twice(name: str, value: float, given: Mapping[str, Any], traffic: Traffic) -> Fault:
     flag = PER_NODE[name]
-    total = _total(name, given, traffic)
+    total = str(_total(name, given, traffic)).removesuffix(".0")
     shown = f"{name}={value:g}"
     return Fault(
         "--per_node", "", shown, f"left out with {flag} {total}, which is the total of all nodes"

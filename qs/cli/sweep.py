@@ -12,6 +12,7 @@ import click
 from qs.base import bounds
 from qs.base.errors import Fault, Faults
 from qs.base.scenarios import CONCURRENCY, RATE
+from qs.cli import nodes as of_nodes
 from qs.cli import options as given
 from qs.cli.basic_types import OneOf, Whole
 from qs.cli.grouping import AXES as AXIS
@@ -180,8 +181,10 @@ def _sweep(options: Mapping[str, Any], as_json: bool, quiet: bool) -> int:
     endpoint = asked["hardware_type"] == ENDPOINT
     if endpoint:
         own |= {name: value for name, value in OF_ENDPOINTS.items() if _is_default(name)}
-        axes["clients"] = axes["clients"] or USERS
+        nodes = asked["nodes"] if isinstance(asked["nodes"], int) else 1
+        axes["clients"] = axes["clients"] or tuple(users * nodes for users in USERS)
     _check_together(asked, bool(asked["slo"]), no_search)
+    of_nodes.check_axes(asked["nodes"], axes)
     asked |= {"engine": DRIVE, "duration": own["duration"]}
     request = request_of(asked, kind=Kind.SWEEP)
     plan = SweepPlan(

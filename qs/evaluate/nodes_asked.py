@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from qs.base.errors import Fault, Faults
-from qs.base.scenarios import MULTI_STREAM, SINGLE_STREAM, spelled
+from qs.base.scenarios import MULTI_STREAM, OPEN_LOOP, SINGLE_STREAM, spelled
+from qs.settings.nodes_asked import PER_NODE, enough
 from qs.settings.request import Request
 
 
@@ -27,5 +28,24 @@ def check_nodes(request: Request) -> None:
     if request.pool == "inline":
         allowed = "another one with --nodes: inline means this process alone"
         faults.append(Fault("--pool", "", "inline", allowed))
+    faults += _too_few(request, asked.nodes)
     if faults:
         raise Faults(faults)
+
+
+def _too_few(request: Request, nodes: int | str) -> list[Fault]:
+    """Totals of which a node would have none; where the cluster says how many nodes there are, it
+    is found out when that is known.
+    """
+    if not isinstance(nodes, int):
+        return []
+    traffic = request.traffic
+    stated = {name: getattr(request, name) for name in ("clients", "workers", "instances")}
+    stated["users"] = traffic.users
+    if traffic.name in OPEN_LOOP:  # in closed loop they are of each client
+        stated["iterations"] = request.iterations
+    return [
+        Fault(PER_NODE[name], "", value, enough(nodes))
+        for name, value in stated.items()
+        if value is not None and value < nodes
+    ]

@@ -61,6 +61,11 @@ class NodesAsked:
         return " ".join([f"--nodes {self.nodes}", *at, *more, *loss])
 
 
+def enough(nodes: int) -> str:
+    """What is allowed of a total, in words."""
+    return f"{nodes} or more with --nodes {nodes}: one for each node"
+
+
 def with_traffic(traffic: Traffic, stated: Mapping[str, Any]) -> Traffic:
     """The load with what is stated of it, by the keys of PER_NODE."""
     of_load = {OF_TRAFFIC[name]: value for name, value in stated.items() if name in OF_TRAFFIC}

@@ -12,6 +12,7 @@ from qs.api.asking import NOT_HERE, arguments, parsed
 from qs.base.errors import UserError
 from qs.cli import nodes as of_nodes
 from qs.cli.measuring import load_request
+from qs.evaluate.nodes_asked import check_nodes
 from qs.settings.nodes_asked import NodesAsked
 from qs.settings.request import with_totals
 from tests.qs.program import qs, refused
@@ -99,7 +100,7 @@ def test_it_waits_until_the_count_is_known():
             ["--nodes", "2", "--per_node", "clients=2", "--clients", "3"],
             "--per_node is 'clients=2'; allowed: left out with --clients 3, which is the total",
         ),
-        (["--nodes", "2", "--per_node", "rate=2", "--rate", "3"], "left out with --rate 3.0"),
+        (["--nodes", "2", "--per_node", "rate=2", "--rate", "3"], "left out with --rate 3, which"),
         (
             ["--nodes", "2", "--per_node", "iterations=5"],
             "given in open loop; in closed loop --iterations is of each client",
@@ -112,6 +113,25 @@ def test_what_is_refused(words, said):
     with pytest.raises(UserError) as refused:
         asked(*words)
     assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--clients", "2"], "--clients is 2; allowed: 3 or more with --nodes 3"),
+        (["--instances", "1"], "--instances is 1; allowed: 3 or more"),
+        (["--users", "2"], "--users is 2; allowed: 3 or more"),
+        (["--rate", "9", "--iterations", "2"], "--iterations is 2; allowed: 3 or more"),
+    ],
+)
+def test_less_than_one_for_each_node_is_refused_before_a_cluster_is_started(words, said):
+    with pytest.raises(UserError) as refused:
+        check_nodes(asked("--nodes", "3", *words))
+    assert said in str(refused.value)
+
+
+def test_iterations_of_each_client_may_be_fewer_than_nodes():
+    check_nodes(asked("--nodes", "3", "--iterations", "1"))
 
 
 def test_without_ray_it_says_what_to_install(monkeypatch):
@@ -130,6 +150,10 @@ def test_without_ray_it_says_what_to_install(monkeypatch):
         (
             ("sweep", "digits", "-H", "CPU", "--nodes", "2", "--per_node", "clients=2,workers=2"),
             "--per_node is 'clients=2'; allowed: left out in a sweep: --clients is an axis of it",
+        ),
+        (
+            ("sweep", "digits", "-H", "CPU", "--nodes", "2", "--clients", "1,2"),
+            "--clients is 1; allowed: 2 or more with --nodes 2: one for each node",
         ),
         (("load", "digits", "--nodes", "two"), "--nodes: 'two' is neither a number of nodes (2)"),
     ],
