@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -298,11 +299,17 @@ def listening() -> set[tuple[str, int]]:
     }
 
 
+def _command(pid: int) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    except OSError:  # it has ended
+        return []
+
+
 @pytest.mark.parametrize("own", [False, True], ids=["a cluster of others", "a cluster of its own"])
 def test_sigkill_of_the_driver_leaves_nothing(
     cluster: RayCluster, tmp_path: Path, own: bool
 ) -> None:
-    before = set(os.listdir("/tmp"))
     driver = Driver("" if own else cluster.address, tmp_path)
     pids = driver.all()
     ports = {
@@ -310,13 +317,14 @@ def test_sigkill_of_the_driver_leaves_nothing(
         for each in psutil.net_connections("tcp")
         if each.status == psutil.CONN_LISTEN and each.pid in pids
     }
-    mine = {name for name in set(os.listdir("/tmp")) - before if name.startswith("qsr-")}
-    assert len(pids) >= 6 and ports
+    words = [word for pid in pids for word in _command(pid)]
+    mine = {word for word in words if re.fullmatch(r"/tmp/qsr-\w+", word)}
+    assert len(pids) >= 6 and ports and len(mine) == 1
     driver.kill()
     began = time.monotonic()
     until(lambda: all(gone(pid) for pid in pids), LEFT_S)
     until(lambda: not ports & listening(), LEFT_S)
-    until(lambda: not any(os.path.exists(f"/tmp/{name}") for name in mine), LEFT_S)
+    until(lambda: not any(os.path.exists(folder) for folder in mine), LEFT_S)
     print(f"nothing was left after {time.monotonic() - began:.1f} s of {len(pids)} processes")
     assert not [*driver.files.rglob("*")], "files were left"
     if not own:  # the cluster lives, and has its resources back
