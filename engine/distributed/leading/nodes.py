@@ -262,6 +262,9 @@ class Nodes:
         there is no place for it. Raises what starting it does.
         """
         number = self._members.index(lost)
+        # Only what has ended can be told from what is in use: a machine may take it over itself.
+        await lost.word()
+        await self._places.end(lost.number)
         placed = await self._places.spare(list(self._known))
         if placed is None:
             return None
