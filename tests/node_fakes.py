@@ -42,6 +42,10 @@ class Place:
         await asyncio.sleep(0.01)
         return value
 
+    async def target_later(self, seconds: float) -> Any:
+        await asyncio.sleep(seconds)
+        return pausing()
+
     def raise_(self, fault: BaseException) -> None:
         raise fault
 

@@ -1,15 +1,17 @@
-"""Ending what a host has started, also what has left its session and its parent: each process of it
-carries the host's mark in its environment.
+"""Ending what a process has started: all below it, all of a session, or, also where that has left
+its session and its parent, all that carries a mark in its environment.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 
 MARK = "QS_HOST"
 _PASSES = 5  # a process may start another while one looks
+_KILL_S = 2.0
 
 
 def end_marked(mark: str, variable: str = MARK) -> None:
@@ -39,6 +41,43 @@ def end_session(leader: int) -> None:
                 pass
         if not found:
             return
+
+
+def end_below() -> None:
+    """Kill all that has been started below this process, until nothing is left, and take notice of
+    its end (Linux). For one to which processes without a parent come (a subreaper), since nothing
+    gets away from it.
+    """
+    until = time.monotonic() + _KILL_S
+    while time.monotonic() < until:
+        for pid in below(os.getpid()):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                pass
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            return
+        time.sleep(0.005)
+
+
+def below(root: int) -> list[int]:
+    """The processes below one, the nearest first."""
+    children: dict[int, list[int]] = {}
+    for pid in _processes():
+        try:
+            told = Path(f"/proc/{pid}/stat").read_bytes()
+            parent = int(told.rpartition(b")")[2].split()[1])
+        except (OSError, IndexError, ValueError):
+            continue
+        children.setdefault(parent, []).append(pid)
+    found, new = [], children.get(root, [])
+    while new:
+        found += new
+        new = [pid for each in new for pid in children.get(each, [])]
+    return found
 
 
 def _session(pid: int) -> int | None:

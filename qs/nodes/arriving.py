@@ -207,9 +207,10 @@ class Arrivals:
             _link(found, there)
         else:
             shutil.copyfile(found, there)
-        if _digest(there) != file.sha256:
+        digest = sha256_of(there)
+        if digest != file.sha256:
             raise UserError(
-                f"{there} has the SHA-256 {_digest(there)}, not {file.sha256}: this disk does not "
+                f"{there} has the SHA-256 {digest}, not {file.sha256}: this disk does not "
                 "keep what is written"
             )
         if file.runs and not there.is_symlink() and file.size <= LINKED_BYTES:
@@ -288,10 +289,6 @@ def _link(found: Path, there: Path) -> None:
         except OSError:
             pass
     there.symlink_to(found)
-
-
-def _digest(path: Path) -> str:
-    return sha256_of(path)
 
 
 def _full(error: OSError, folder: Path) -> UserError:

@@ -42,9 +42,8 @@ AT_A_TIME = 32
 CLOSE_S = 15.0
 PLACES_CLOSE_S = 20.0
 
-
 # What a node is asked, given its number; a node that joins later is asked the same.
-Ask = Callable[[Node, int], Awaitable[Any]]
+Question = Callable[[Node, int], Awaitable[Any]]
 
 
 class Nodes:
@@ -64,7 +63,7 @@ class Nodes:
         self._interrupt = interrupt or asyncio.Event()
         self._members: list[Node] = []
         self._known: dict[int, Node] = {}  # by the number of their places; those of before too
-        self._asked: list[Ask] = []
+        self._asked: list[Question] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._leading: Leading | None = None
         # Awaited, with what calls its object, for a node that takes the place of a lost one.
@@ -235,7 +234,7 @@ class Nodes:
         await self._places.start(node.placed, self._links.where_of(node.number))
         return await self._links.connected(node.number, CONNECT_S)
 
-    async def _ask(self, ask: Ask, on_loss: str, again: bool = True) -> list[Any]:
+    async def _ask(self, ask: Question, on_loss: str, again: bool = True) -> list[Any]:
         """Ask all nodes that live; remembered for those that join later, if it is `again`."""
         if again:
             self._asked.append(ask)
@@ -290,12 +289,7 @@ class Nodes:
 
     async def _watch_places(self) -> None:
         while True:
-            try:
-                number, how = await self._places.lost()
-            except NodesError as fault:  # whoever holds the places is lost, and all of them with it
-                for node in self._known.values():
-                    node.end(str(fault))
-                return
+            number, how = await self._places.lost()
             if number in self._known:
                 self._known[number].end(how)
 

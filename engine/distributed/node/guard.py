@@ -17,14 +17,16 @@ import time
 from pathlib import Path
 
 from qs.engine.distributed.talking.frames import CLOCKS, FrameError, Kind, Opener, Sealer
+from qs.engine.hosts.descendants import end_below
 
 # Nothing was heard of the driver for so long: it is gone.
 SILENT_S = 10.0
+# The exit status of a node that was ended.
+ENDED = 3
 _LOOK_S = 0.5
 # How long the process may take to end by itself before it is ended.
 _LET_END_S = 1.2
 _FLUSH_S = 0.5
-_KILL_S = 2.0
 _MOST_WAITING = 4 << 20  # bytes for the driver
 _READ = 1 << 18
 _NUMBER = struct.Struct("<Q")
@@ -236,7 +238,7 @@ class Guard:
     def _report(self) -> None:
         """Tell the driver how the process ended, behind the last that it said."""
         assert self._status is not None
-        end_descendants()
+        end_below()
         code = os.waitstatus_to_exitcode(self._status)
         while self._child.fileno() >= 0 and not self._why:
             before = len(self._for_driver)
@@ -254,7 +256,7 @@ class Guard:
 
     def _exit_status(self) -> int:
         if self._status is None or self._why:
-            return 3
+            return ENDED
         code = os.waitstatus_to_exitcode(self._status)
         if code < 0:
             # Whoever watches this process is to see the same.
@@ -269,37 +271,3 @@ def _is_stopped(pid: int) -> bool:
     except OSError:
         return False
     return told.rpartition(b")")[2].split()[:1] == [b"T"]
-
-
-def end_descendants() -> None:
-    """Kill all that has been started below this process, until nothing is left."""
-    until = time.monotonic() + _KILL_S
-    while time.monotonic() < until:
-        for pid in _descendants():
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except (ProcessLookupError, PermissionError):
-                pass
-        try:
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-        except ChildProcessError:
-            return
-        time.sleep(0.005)
-
-
-def _descendants() -> list[int]:
-    parents: dict[int, list[int]] = {}
-    for name in os.listdir("/proc") if os.path.isdir("/proc") else ():
-        if name.isdigit():
-            try:
-                told = Path(f"/proc/{name}/stat").read_bytes()
-                parent = int(told.rpartition(b")")[2].split()[1])
-            except (OSError, IndexError, ValueError):
-                continue
-            parents.setdefault(parent, []).append(int(name))
-    found, new = [], parents.get(os.getpid(), [])
-    while new:
-        found += new
-        new = [pid for each in new for pid in parents.get(each, [])]
-    return found

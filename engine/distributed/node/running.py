@@ -75,6 +75,7 @@ class Node(asyncio.Protocol):
         self._object: Any = None
         self._samples: bytes | memoryview = b""
         self._run: Run | None = None
+        self._ended = (0, "")  # which run was told to end last, and why
 
     async def serve(self, guard: socket.socket) -> None:
         await self._loop.create_unix_connection(lambda: self, sock=guard)
@@ -112,10 +113,14 @@ class Node(asyncio.Protocol):
             task = self._tasks.get(number)
             if task is not None:
                 task.cancel()
-        elif what in (Ask.GO, Ask.END):
+        elif what == Ask.GO:
             if self._run is not None:
-                (value,) = pickle.loads(body)
-                self._run.go(value) if what == Ask.GO else self._run.end(value)
+                self._run.go(*pickle.loads(body))
+        elif what == Ask.END:
+            (why,) = pickle.loads(body)
+            self._ended = number, why
+            if self._run is not None and self._run.number == number:
+                self._run.end(why)
         else:
             task = self._loop.create_task(self._answered(what, number, body))
             self._tasks[number] = task
@@ -187,7 +192,7 @@ class Node(asyncio.Protocol):
         return await value if inspect.isawaitable(value) else value
 
     async def _ready(
-        self, share: RunPlan, target: Any, has_samples: bool, options: RunOptions
+        self, share: RunPlan, target: Any, has_samples: bool, options: RunOptions, number: int
     ) -> None:
         """Begin a run, and wait until it is ready for its start."""
         if self._run is not None:
@@ -198,8 +203,10 @@ class Node(asyncio.Protocol):
         if isinstance(target, NodesTarget):
             target = await self._call(target.method, dict(cast(Mapping[str, Any], target.kwargs)))
         open_standard()
-        self._run = Run(self.update, options)
+        self._run = Run(self.update, options, number)
         self._run.begin(share, target, samples)
+        if self._ended[0] == number:  # that word came first
+            self._run.end(self._ended[1])
         try:
             await self._run.ready()
         except BaseException:
@@ -220,7 +227,8 @@ class Node(asyncio.Protocol):
 class Run:
     """One part of a plan, run here: it is its own lead, in the driver's place."""
 
-    def __init__(self, update: Callable[[bytes], bool], options: RunOptions):
+    def __init__(self, update: Callable[[bytes], bool], options: RunOptions, number: int):
+        self.number = number  # among those of the driver
         self.progress = options.progress
         self.of = 1  # how many parts the plan has
         self._update, self._options = update, options

@@ -18,18 +18,17 @@ import warnings
 
 from qs.engine.descriptors import open_standard
 from qs.engine.distributed.node import running
-from qs.engine.distributed.node.guard import Guard, end_descendants
+from qs.engine.distributed.node.guard import ENDED, Guard
 from qs.engine.distributed.places.places import Where
 from qs.engine.distributed.talking import frames
 from qs.engine.distributed.talking.facts import facts
 from qs.engine.distributed.talking.plain import encoded
 from qs.engine.distributed.talking.tcp import try_often
+from qs.engine.hosts.descendants import end_below
 
 _CONNECT_S = 20.0
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
-# What a node is asked to end with, when it is not its driver that ends it.
-_ENDED = 3
 
 
 def main() -> int:
@@ -48,7 +47,7 @@ def main() -> int:
         driver, down, up = _connected(number, where)
     except (OSError, frames.FrameError) as fault:
         print(f"the driver at {where.host} cannot be reached: {fault}", file=sys.stderr)
-        return _ENDED
+        return ENDED
     ours, theirs = socket.socketpair()
     parent = os.getpid()
     with warnings.catch_warnings():
@@ -66,7 +65,7 @@ def main() -> int:
         guard.tell(frames.Kind.UPDATE, encoded(facts(child, driver.getsockname()[0])))
         return guard.run()
     finally:
-        end_descendants()
+        end_below()
 
 
 def _connected(number: int, where: Where) -> tuple[socket.socket, bytes, bytes]:
@@ -101,7 +100,7 @@ def _serve(guard: socket.socket, parent: int) -> int:
     os.setsid()
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
-        return _ENDED
+        return ENDED
     with open(os.devnull, "rb") as nothing:
         os.dup2(nothing.fileno(), 0)
     return running.serve(guard)

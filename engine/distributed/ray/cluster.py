@@ -23,11 +23,16 @@ LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
 
 def cluster_at_hand() -> str | None:
-    """The address of the cluster that was last started or joined on this machine, if it answers."""
+    """The address of the cluster that was last started or joined on this machine, if it answers.
+    That of another user has to be asked for by name: who joins a cluster runs what it sends.
+    """
     folder = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"
     try:
-        address = Path(folder, "ray", "ray_current_cluster").read_text().strip()
-    except OSError:
+        with Path(folder, "ray", "ray_current_cluster").open() as note:
+            if os.fstat(note.fileno()).st_uid not in (os.getuid(), 0):
+                return None
+            address = note.read().strip()
+    except (OSError, UnicodeDecodeError):
         return None
     return address if address and fault_of(address) is None else None
 

@@ -28,6 +28,7 @@ _PLACE_LIMIT_S = 90.0
 # Measured: Ray's own processes, and an actor with its node process before it runs anything.
 _CLUSTER_BYTES = 350 << 20
 _PLACE_BYTES = 150 << 20
+MOST_TOLD = 5  # of nodes that have no place
 # Of the standard library alone: nodes need nothing of ours to load the actor.
 _BY_VALUE = (actors, node_process, descriptors, descendants)
 
@@ -272,7 +273,8 @@ class Holder:
         if faults:
             for _, actor, _ in made:
                 ray.kill(actor, no_restart=True)
-            raise NodesError("; ".join(f"node {fault}" for fault in faults[:5]))
+            more = [f"and {len(faults) - MOST_TOLD} more"] * (len(faults) > MOST_TOLD)
+            raise NodesError("; ".join([*(f"node {each}" for each in faults[:MOST_TOLD]), *more]))
         return [self._placed(*each) for each in answered]
 
     def _placed(self, node: dict[str, Any], actor: Any, about: dict[str, Any]) -> dict[str, Any]:

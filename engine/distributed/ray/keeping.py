@@ -1,5 +1,5 @@
-"""The process that holds Ray: `python -m qs.engine.distributed.ray.keeping FD`, a child of the
-driver, which does what that asks for (holder.py).
+"""The process that holds Ray: `python -m qs.engine.distributed.ray.keeping FD FOLDER`, a child of
+the driver, which does what that asks for (holder.py). FOLDER is for a cluster of our own.
 
 Lines of JSON come in by standard input, and go out by the descriptor FD; what Ray prints goes to
 standard error. It ends all that it has started when its input ends, or its parent. The driver does
@@ -24,6 +24,7 @@ from typing import Any
 
 from qs.engine.distributed.errors import NodesError
 from qs.engine.distributed.ray.holder import Holder, chain
+from qs.engine.hosts.descendants import end_below
 
 _END_LIMIT_S = 4.0
 _LOOK_S = 0.5
@@ -96,43 +97,10 @@ def _read(commands: queue.Queue[dict[str, Any] | None], parent: int, folder: Pat
 def leave(folder: Path) -> None:
     """End what is still below this process, remove its folder, and end."""
     try:
-        for _ in range(20):
-            children = _children(os.getpid())
-            for pid in children:
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except (ProcessLookupError, PermissionError):
-                    pass
-            if not children:
-                break
-            time.sleep(0.05)
-            _reap()
+        end_below()
         shutil.rmtree(folder, ignore_errors=True)
     finally:
         os._exit(0)
-
-
-def _children(parent: int) -> list[int]:
-    """Processes below one that have not ended, the nearest first."""
-    found = []
-    for name in os.listdir("/proc"):
-        if not name.isdigit():
-            continue
-        try:
-            state, above = Path("/proc", name, "stat").read_text().rpartition(")")[2].split()[:2]
-        except (OSError, ValueError):
-            continue
-        if int(above) == parent and state not in "ZX":
-            found += [int(name), *_children(int(name))]
-    return found
-
-
-def _reap() -> None:
-    try:
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
-    except ChildProcessError:
-        pass
 
 
 if __name__ == "__main__":

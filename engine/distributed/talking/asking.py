@@ -26,9 +26,9 @@ class Ask(IntEnum):
     CALL = 2  # method, kwargs
     CANCEL = 3  # nothing: the question of that number
     SAMPLES = 4  # those of the run that comes next
-    RUN = 5  # share, target, whether SAMPLES came before, RunOptions
+    RUN = 5  # share, target, whether SAMPLES came before, RunOptions, the run's number
     GO = 6  # the common start
-    END = 7  # an Ending
+    END = 7  # an Ending, of the run of that number, which may come only later
     RESULT = 8  # nothing: of the run, once it has ended
     COLUMNS = 9  # of the result: which, from row, how many
 

@@ -73,6 +73,8 @@ MOST_WAITING_BYTES = 16 << 20  # of updates that nobody takes
 # How long a node may take to end what nobody waits for any more.
 _CANCEL_S = 2.0
 _CLOSE_S = 12.0
+# How long it may take to tell its clock: as long as it may be silent, and a moment.
+_CLOCK_S = 15.0
 # How many intervals a node may be ahead of what its driver's clock allows.
 _MOST_AHEAD = 64
 # What building may take beyond the plan's own limit, which the node keeps by itself.
@@ -118,7 +120,8 @@ class Link:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closing = False
         self.ended_by_itself = False  # if it is lost: nobody here has cut it off
-        self._interval_ns, self._began_ns, self._keep_columns = 1, 0, False  # of the run
+        self._runs = 0  # how many were prepared
+        self._interval_ns, self._began_ns, self._keep_columns = 1, 0, False  # of the last one
 
     @property
     def lost(self) -> str:
@@ -151,13 +154,14 @@ class Link:
     ) -> None:
         """Build and warm up what a share needs. Raises PlanError, HostError, HostTimeout."""
         self.updates = asyncio.Queue()
+        self._runs += 1
         self._sizes.clear()
         self._interval_ns, self._began_ns = share.recorded_ns, 0
         self._keep_columns = options.keep_columns
         if samples is not None:
             with self._packing.packed(samples) as data:
                 await asyncio.shield(self._begin(self._outbox.send(asked(Ask.SAMPLES, 0, data))))
-        body = packed(share, target, samples is not None, options)
+        body = packed(share, target, samples is not None, options, self._runs)
         limit_s = share.build_timeout_s + _BEYOND_S
         await self._ask(Ask.RUN, body, "building and warming up the target", limit_s)
 
@@ -170,7 +174,9 @@ class Link:
             self._outbox.tell(Kind.CLOCK, _NUMBER.pack(self._count))
             self._allowance.give()
             either: set[asyncio.Future[Any]] = {answered, self._gone}
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, timeout=_CLOCK_S, return_when=asyncio.FIRST_COMPLETED)
+            if not answered.done():
+                self.lose(f"it did not tell its clock within {_CLOCK_S:g} s")
             self._raise_if_lost()
 
     def go(self, start_ns: int) -> None:
@@ -185,7 +191,7 @@ class Link:
         INTERRUPT may follow another ending. A run that is still prepared ends as one that was
         interrupted before its start.
         """
-        self._outbox.tell(Kind.SHORT, asked(Ask.END, 0, packed(str(why))))
+        self._outbox.tell(Kind.SHORT, asked(Ask.END, self._runs, packed(str(why))))
         if why is Ending.INTERRUPT:
             self._outbox.tell(Kind.CUT)
 

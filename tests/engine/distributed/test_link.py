@@ -436,6 +436,16 @@ def test_a_node_that_says_nothing_for_too_long_is_lost(monkeypatch):
     with_links(work, silent_s=0.5)
 
 
+def test_a_node_that_lives_and_does_not_tell_its_clock_is_lost(monkeypatch):
+    monkeypatch.setattr(link_module, "_CLOCK_S", 0.3)
+
+    async def work(link, stranger):
+        with pytest.raises(NodeLost, match="it did not tell its clock within 0.3 s"):
+            await link.synchronise()
+
+    with_node(work)
+
+
 def test_a_driver_that_was_held_up_takes_no_node_for_silent(monkeypatch):
     monkeypatch.setattr(links_module, "_BEAT_S", 0.1)
 

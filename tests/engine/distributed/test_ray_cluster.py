@@ -58,6 +58,18 @@ def test_the_cluster_at_hand_is_the_one_that_ray_noted_if_it_answers(
     assert cluster_at_hand() is None
     note.write_text("")
     assert cluster_at_hand() is None
+    note.write_bytes(b"\xff\xfe")
+    assert cluster_at_hand() is None
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root gives a file away")
+def test_the_cluster_of_another_user_is_not_at_hand(tmp_path, monkeypatch, listening):
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    note = tmp_path / "ray" / "ray_current_cluster"
+    note.parent.mkdir()
+    note.write_text(listening)
+    os.chown(note, 65534, -1)
+    assert cluster_at_hand() is None
 
 
 @pytest.mark.parametrize(

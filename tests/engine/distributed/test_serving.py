@@ -222,6 +222,24 @@ def test_a_run_ends_when_it_is_told_for_the_reason_that_it_is_told():
     with_nodes(work)
 
 
+def test_a_run_ends_that_was_told_to_before_its_target_was_there():
+    async def work(link):
+        await link.build(PLACE)
+        target = NodesTarget("target_later", {"seconds": 0.5})
+        preparing = asyncio.ensure_future(link.prepare(for_ever(), target))
+        await asyncio.sleep(0.2)
+        link.end(Ending.INTERRUPT)
+        await preparing
+        result = await asyncio.wait_for(link.finish(), 20)
+        assert result.interrupted and result.completed == 0
+        # The word was for that run, and not for the next one.
+        await started(link, for_ever(), target)
+        link.end(Ending.STABLE)
+        assert (await link.finish()).ended_by is Ending.STABLE
+
+    with_nodes(work)
+
+
 COROUTINE = Factory("tests.node_fakes:pausing_coroutine")
 
 
