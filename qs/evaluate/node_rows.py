@@ -157,24 +157,29 @@ def _clock(node: NodePart) -> ClockEntry | None:
 
 
 def _series(node: NodePart, most: int) -> NodeSeriesEntry | None:
-    """Its intervals, neighbours together where there are more than `most`."""
+    """Its intervals, neighbours together where there are more than `most`. The rest of one, in
+    which the last requests ended, belongs to that before it: the p99 of so few is their slowest.
+    """
     rows = node.result.intervals if node.result is not None else []
     if not rows:
         return None
-    size = -(-len(rows) // most)
-    groups = [rows[at : at + size] for at in range(0, len(rows), size)]
     last = rows[-1]
+    is_rest = len(rows) > 1 and last.length_s < rows[-2].length_s / 2
+    full = rows[:-1] if is_rest else rows
+    size = -(-len(full) // most)
+    groups = [full[at : at + size] for at in range(0, len(full), size)]
+    counted = [*groups[:-1], [*groups[-1], last]] if is_rest else groups
     return NodeSeriesEntry(
         at_s=[round(group[0].start_s, 6) for group in groups],
         end_s=round(last.start_s + last.length_s, 6),
-        per_s=[_rate(group) for group in groups],
+        per_s=[_rate(group) for group in counted],
         p99_ms=[
             max(
                 (each.p99_ns / NS_PER_MS for each in group if each.p99_ns is not None), default=None
             )
             for group in groups
         ],
-        errors=[sum(each.errors for each in group) for group in groups],
+        errors=[sum(each.errors for each in group) for group in counted],
     )
 
 

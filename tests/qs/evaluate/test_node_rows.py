@@ -55,6 +55,20 @@ def test_a_long_series_is_put_together(measured):
     assert entry.series.p99_ms[0] == pytest.approx(4e-6)  # the highest of four
 
 
+def test_the_rest_of_an_interval_belongs_to_that_before_it(measured):
+    """Else the one request that ended after the measurement makes the chart's highest p99."""
+    row = replace(measured.intervals[0], length_s=1.0, completed=100, errors=0, p99_ns=1_000_000)
+    rest = replace(row, start_s=2.0, length_s=0.25, completed=25, errors=1, p99_ns=20_000_000)
+    rows = [replace(row, start_s=0.0), replace(row, start_s=1.0), rest]
+    (entry,) = entries_of(
+        over(measured, NodePart("a", "", "", replace(measured, intervals=rows))), items=1
+    )
+    series = entry.series
+    assert (series.at_s, series.end_s) == ([0.0, 1.0], 2.25)
+    assert (series.per_s, series.errors) == ([100.0, 100.0], [0, 1])
+    assert series.p99_ms == [1.0, 1.0]
+
+
 def test_a_lost_node_says_why_and_what_is_kept(measured):
     lost = NodePart("b", "10.0.0.2", "part 2 of 2", None, lost="silent for 10 s", lost_at_s=12.0)
     taken = NodePart("c", "10.0.0.3", "part 2 of 2, from 13 s", measured, replaces="b")
