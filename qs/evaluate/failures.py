@@ -118,13 +118,17 @@ def lost_in(result: RunResult, predict_s: float, log_tail: str, title: str) -> B
     return None
 
 
-def first_fault(traceback: str | None) -> str | None:
+def first_fault(result: RunResult) -> str | None:
     """What the first failed request of a case raised, in one short line with the vendor's own line
-    of code; None if nothing is known of it.
+    of code, and the node; None if nothing is known of it.
     """
-    text = storable.text(traceback or "")
+    text = storable.text(result.first_fault or "")
     said = one_line(_raised(text), LONGEST_FAULT)
-    return one_line(f"the first fault: {said}{_place(text)}") if said else None
+    if not (result.errors and said):
+        return None
+    nodes = (part.name for part in result.nodes if part.result and part.result.first_fault)
+    node = next((f" on node {name}" for name in nodes), "")
+    return one_line(f"the first fault{node}: {said}{_place(text)}")
 
 
 def _raised(traceback: str) -> str:

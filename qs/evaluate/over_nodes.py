@@ -76,7 +76,11 @@ def on_nodes(what: str) -> Iterator[None]:
     """
     try:
         with outcomes(what):
-            yield
+            try:
+                yield
+            except HostTimeout as timeout:  # which names the node
+                text = f"{what}: {timeout}"
+                raise BackendFailed(text, timeout.log_tail, Outcome.TIMED_OUT, what) from None
     except NodesError as error:
         raise BackendFailed(f"{what}: {error}", "", Outcome.CRASHED, what) from None
     except PlanError as error:

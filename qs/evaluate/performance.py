@@ -14,7 +14,7 @@ from qs.base.errors import UserError
 from qs.base.interrupt import Interrupted
 from qs.base.scenarios import MLPERF
 from qs.base.words import completed, number, span
-from qs.engine import RunResult
+from qs.engine import ErrorKind, RunResult
 from qs.evaluate import rows
 from qs.evaluate.client_limit import with_client
 from qs.evaluate.driving import Driver, driver_of
@@ -224,12 +224,16 @@ async def _told(
             result.write_hlog(path)
             file = f"{path.parent.name}/{path.name}"
             logs = write_logs(result, path)
-    fault = first_fault(result.first_fault) if result.errors else None
+    fault = first_fault(result)
     if fault is not None:
         journal.event("first fault", case=title, text=fault, traceback=result.first_fault)
         journal.note_in_log(f"{title}: {fault}\n{result.first_fault}")
     printed = write_node_logs(result.nodes, journal.folder, journal.writing)
-    outcome = lost.outcome if lost else Outcome.RAISED if result.errors else Outcome.DONE
+    outcome = Outcome.RAISED if result.errors else Outcome.DONE
+    if lost is not None:
+        outcome = lost.outcome
+    elif ErrorKind.DIED in result.errors_by_kind:  # with a node that was lost as a whole
+        outcome = Outcome.CRASHED
     row = rows.measured(
         case,
         result,

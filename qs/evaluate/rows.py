@@ -60,7 +60,7 @@ def measured(
     known: dict[str, Any] = latencies_ms(result.response)
     held = held_to(goals, case, result)
     verdict, reasons, doubts = judged(case, result, held if judging else held.unjudged)
-    fault = first_fault(result.first_fault) if result.errors else None
+    fault = first_fault(result)
     if fault is not None and reasons:
         reasons.append(fault)
     elif fault is not None:

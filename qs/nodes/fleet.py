@@ -27,6 +27,7 @@ from qs.base.words import counted, data_size
 from qs.engine import Factory, HostDied, HostError, HostTimeout, RunPlan, RunResult
 from qs.engine.distributed import Nodes, NodesError, NodesTarget, Shipped, open_nodes
 from qs.nodes.goods import File, Goods
+from qs.nodes.served import share_of
 from qs.nodes.shipping import Needed, goods_of, stage
 from qs.nodes.told import FAILED, failed
 from qs.settings.case import Case
@@ -147,7 +148,13 @@ class Fleet:
             goods, notes = await asyncio.to_thread(goods_of, self._needed, told)
         if goods != self._goods:
             await self._bring(goods)
-        answers = await self._call("set_up", SET_UP_S, goods=goods, told=dict(told))
+        of = len(self._nodes.names)
+        answers = await self._call(
+            "set_up",
+            SET_UP_S,
+            goods=goods,
+            each=lambda number: {"told": share_of(told, number, of)},
+        )
         self._goods, self._told = goods, dict(told)
         self.about = self._by_name(answers)
         return notes
@@ -254,8 +261,8 @@ class Fleet:
             if logs.get(part.name):
                 part.log = "\n".join(filter(None, [part.log, logs[part.name][-4000:]]))
 
-    async def _join(self, call: Callable[..., Awaitable[Any]]) -> None:
-        """Have a node that takes another's place in a run be as that one was."""
+    async def _join(self, number: int, call: Callable[..., Awaitable[Any]]) -> None:
+        """Have a node that takes the place of node `number` in a run be as that one was."""
         goods = self._goods
         assert goods is not None
         answer = await call("look", LOOK_S, goods=goods)
@@ -264,7 +271,8 @@ class Fleet:
             with _reading(files[sha256]) as pieces:
                 for piece, last in pieces:
                     await call("take", PIECE_S, sha256=sha256, piece=piece, last=last)
-        await call("set_up", SET_UP_S, goods=goods, told=dict(self._told or {}))
+        told = share_of(self._told or {}, number, len(self._nodes.names))
+        await call("set_up", SET_UP_S, goods=goods, told=told)
         if self._batch_size is not None:
             fault = failed(await call("load", CHECK_S, batch_size=self._batch_size), "")
             if fault is not None:

@@ -142,6 +142,28 @@ def test_a_node_that_cannot_load_is_left_out_with_its_reason(tmp_path, opened):
     assert [len(row["Nodes"]) for row in result["Performance"]] == [1, 1]
 
 
+def test_the_first_fault_names_its_node(tmp_path, opened):
+    root = vendor(tmp_path / "one", "if on_node and first('fault'): raise ValueError('mine')")
+    status, result, said = run(root, "--nodes", 2, "--clients", 2, *AMOUNT)
+    assert status == 3, said
+    fault = row_of(result)["Reasons"][-1]
+    assert fault.startswith("the first fault on node node-"), fault
+    assert "ValueError: mine (" in fault
+
+
+@pytest.mark.slow
+def test_a_loading_that_hangs_names_its_node(tmp_path, opened):
+    root = failing_to_load(tmp_path)
+    runtime = root / "backends/TINY/runtime_backend_tiny.py"
+    runtime.write_text(runtime.read_text().replace("raise OSError('gone')", "time.sleep(1000)"))
+    options = ("--nodes", 2, "--clients", 2, "--on_loss", "stop", "--load_timeout", "15s")
+    status, result, said = run(root, *options, *AMOUNT)
+    assert status == 3, said
+    [reason] = result["Performance"][0]["Reasons"]
+    assert reason.startswith("load batch size 1: node node-"), reason
+    assert reason.endswith(": load did not end within 15 s")
+
+
 @pytest.mark.slow
 def test_with_on_loss_stop_it_ends_the_case_and_no_other(tmp_path, opened):
     root = failing_to_load(tmp_path)

@@ -98,6 +98,7 @@ def test_a_node_that_is_lost_in_a_case_is_named_and_the_next_case_goes_on(tmp_pa
     assert status == 3, said
     one, two = result["Performance"]
     assert one["Nodes Lost"] == 1 and one["Verdict"] == "INVALID"
+    assert one["Outcome"] == "crashed", one["Errors By Kind"]
     assert any("signal SIGKILL" in (node["lost"] or "") for node in one["Nodes"])
     assert two["Completed"] > 0
 

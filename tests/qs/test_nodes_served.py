@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from qs.nodes import fleet
+from qs.nodes.served import share_of
+from qs.remote.asked import Asked
 from tests.qs.nodes.nodes_here import NodesHere
 from tests.qs.program import qs
 from tests.servers.digits import digits_server
@@ -59,6 +61,32 @@ def test_each_node_makes_its_share_of_the_requests(server, tmp_path, opened, mon
     assert [node["completed"] for node in row["Nodes"]] == [50, 50]
     assert not any("nodes_loopback" in str(doubt) for doubt in row_of(ran.stdout)[1]["Doubts"])
     assert not any("hush" in file.read_text() for file in Path(tmp_path).rglob("*.json*"))
+
+
+def test_connections_are_shared_out_and_ids_of_sequences_are_each_nodes_own():
+    asked = {"url": "kserve+http://a/m", "connections": 5, "sequences": 2, "sequence_base": 7}
+    told = {"configure_runtime": {"compile_result": {"asked": asked, "model": "m"}, "x": 1}, "y": 2}
+    shares = [share_of(told, number, 3) for number in range(3)]
+    parts = [share["configure_runtime"]["compile_result"]["asked"] for share in shares]
+    assert [part["connections"] for part in parts] == [2, 2, 1]
+    first = Asked.of(parts[0]).sequence_base
+    assert [Asked.of(part).sequence_base - first for part in parts] == [0, 1 << 41, 2 << 41]
+    assert (shares[0], share_of(told, 0, 1)["y"]) == (share_of(told, 0, 3), 2)
+    assert share_of({"configure_runtime": {"compile_result": None}}, 1, 2) == {
+        "configure_runtime": {"compile_result": None}
+    }
+    none = {"configure_runtime": {"compile_result": {"asked": {**asked, "connections": None}}}}
+    own = share_of(none, 1, 2)["configure_runtime"]["compile_result"]["asked"]
+    assert own["connections"] is None
+
+
+def test_typed_connections_are_those_of_all_nodes(server, tmp_path, opened):
+    options = ["--nodes", "2", "--rate", "200", "--iterations", "20", "--connections", "6"]
+    address = f"kserve+http://127.0.0.1:{server.port}/digits"
+    ran = qs("load", address, *QUICK, *options, "--no_calibrate", cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    # These nodes are put together with the counts of the first.
+    assert row_of(ran.stdout)[0]["Counts"]["connections"] == 3
 
 
 @pytest.mark.slow

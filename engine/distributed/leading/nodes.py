@@ -44,6 +44,7 @@ PLACES_CLOSE_S = 20.0
 
 # What a node is asked, given its number; a node that joins later is asked the same.
 Question = Callable[[Node, int], Awaitable[Any]]
+Joining = Callable[[int, Callable[..., Awaitable[Any]]], Awaitable[None]]
 
 
 class Nodes:
@@ -66,8 +67,9 @@ class Nodes:
         self._asked: list[Question] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._leading: Leading | None = None
-        # Awaited, with what calls its object, for a node that takes the place of a lost one.
-        self.joining: Callable[[Callable[..., Awaitable[Any]]], Awaitable[None]] | None = None
+        # Awaited for a node that takes the place of a lost one, with the number of that and with
+        # what calls its object.
+        self.joining: Joining | None = None
 
     async def __aenter__(self) -> Nodes:
         """Raises NodesError, also where an interrupt comes first."""
@@ -274,7 +276,7 @@ class Nodes:
             for ask in self._asked:
                 await ask(node, number)
             if self.joining is not None:
-                await self.joining(node.link.call)
+                await self.joining(number, node.link.call)
         except BaseException:
             node.give_up("it could not take another's place")
             await self._places.end(node.number)

@@ -194,7 +194,8 @@ def test_what_an_interrupt_finds_is_counted(nodes, tmp_path, plan, kind):
             for share, part in zip(shares_of(plan, NODES), result.nodes)
         )
         told = result.completed + result.errors
-        assert abs(told - due) < 0.1 * due  # each node was stopped a moment before its last answer
+        # Each node was stopped a moment before its last answer, on a busy machine 0.1 s.
+        assert abs(told - due) < 0.1 * plan.load.rate_per_s
 
 
 def test_minimums_are_those_of_all_together(nodes, tmp_path):

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from qs.engine import ConstantRate, Factory, Poisson, Pool, RunPlan, Stop
+from qs.engine import ConstantRate, Doubt, Factory, Poisson, Pool, RunPlan, Stop
 from qs.engine.distributed import ProcessPlaces, run_on
 from qs.engine.distributed.splitting.shares import shares_of
 from qs.engine.load.schedule import Schedule
@@ -115,11 +115,14 @@ COROUTINES = Pool("async", max_in_flight=NODES), "AwaitedServer"
     ids=["M/M/1 threads", "M/D/1 threads", "M/M/1 coroutines", "D/M/1 coroutines"],
 )
 def test_three_nodes_are_three_queues(load: Schedule, takes, pool, target):
-    """p50 and p99 within 10 % of the simulation; what is due when, to the nanosecond."""
+    """p50 and p99 within 10 % of the simulation; what is due when, to the nanosecond.
+
+    Where other programs used the machine in every run, the percentiles say nothing.
+    """
     plan = RunPlan(load=load, stop=Stop(iterations=COUNT), pool=pool)
     right = np.percentile(expected(plan, takes), [50, 99])
     dues = [due_times(share) for share in shares_of(plan, NODES)]
-    seen = []
+    seen, undisturbed = [], False
     for _ in range(4):  # a machine that is busy with something else makes a longer line
         result = run_on(
             ProcessPlaces(NODES, SHIPPED),
@@ -139,6 +142,9 @@ def test_three_nodes_are_three_queues(load: Schedule, takes, pool, target):
         measured = np.array([result.response.percentile_ns(each) for each in (50, 99)])
         seen.append((measured / right).round(3).tolist())
         if (abs(measured / right - 1) < 0.1).all():
-            break
-    else:
-        pytest.fail(f"p50 and p99, as multiples of the simulation's: {seen}")
+            return
+        undisturbed |= not any(each.code is Doubt.OTHER_LOAD for each in result.caveats)
+    said = f"p50 and p99, as multiples of the simulation's: {seen}"
+    if undisturbed:
+        pytest.fail(said)
+    pytest.skip(f"other programs used this machine in every run; {said}")
