@@ -37,7 +37,7 @@ class Holder:
     """`open` first, then any of the other commands; all are called in the main thread."""
 
     def __init__(self, folder: Path, tell: Callable[..., None], leave: Callable[[], None]):
-        self._folder = folder  # for a cluster of our own
+        self._folder = folder  # for a cluster of our own, and what is sent
         self._tell = tell
         self._leave = leave
         self._before = dict(os.environ)
@@ -71,7 +71,8 @@ class Holder:
             shipped = None
         else:
             self._address = address
-            shipped = staged(modules, folder, lambda text: self._tell(say=text))
+            say = self._tell
+            shipped = staged(modules, folder, lambda text: say(say=text), below=self._folder)
             names = [each.stem for each in modules]
             self._arranged = {"path": None, "modules": names, "folder": None}
         self._arranged["group"] = os.getpgid(0) if own else None

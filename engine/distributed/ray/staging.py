@@ -42,14 +42,21 @@ class Staged:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def staged(modules: Sequence[Path], work: Path | None, say: Callable[[str], None]) -> Staged:
+def staged(
+    modules: Sequence[Path],
+    work: Path | None,
+    say: Callable[[str], None],
+    below: Path | None = None,
+) -> Staged:
     """Copies of our package, `modules` and `work`; to be removed once they are sent. What is left
     out for its size is said. Raises NodesError for what is missing or too large.
+
+    below   a folder to make them in, which is removed however this process ends
     """
     # Ray leaves out what a .gitignore names, which is not meant for it.
     os.environ["RAY_RUNTIME_ENV_IGNORE_GITIGNORE"] = "1"
     ours = Path(import_path()[0], "qs")
-    folder = Path(tempfile.mkdtemp(prefix="qs-sent-"))
+    folder = Path(tempfile.mkdtemp(prefix="qs-sent-", dir=below))
     try:
         names = [ours, *modules]
         copies = tuple(_copy(each, folder / "modules" / each.name, say) for each in names)

@@ -37,6 +37,13 @@ def test_our_package_is_sent_with_the_engine_in_it_and_without_caches():
     assert not sent.folder.exists()
 
 
+def test_copies_are_made_where_they_are_removed_however_their_process_ends(tmp_path):
+    sent = staged([], None, lambda text: None, below=tmp_path)
+    assert sent.folder.parent == tmp_path and all(tmp_path in each.parents for each in sent.modules)
+    sent.remove()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_packages_single_files_and_a_folder_are_sent(tmp_path, monkeypatch):
     monkeypatch.setattr(staging, "LARGEST_BYTES", 500_000)
     package = tmp_path / "mine"
