@@ -5,6 +5,7 @@ and what it was computed from, measures.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -154,6 +155,12 @@ def plain_evidence(evidence: Evidence | None, most_cells: int) -> tuple | None:
     found = evidence.found()
     if sum(one.index.size for one in found) > most_cells:
         return None
+    if found and found[-1].number >= Evidence.LIMIT:
+        # Few of them are filled: requests were far between, or began late in another's place.
+        evidence = deepcopy(evidence)
+        while found[-1].number >= Evidence.LIMIT:
+            evidence.coarsen_to(2 * evidence.length_s)
+            found = evidence.found()
     ratio = round(evidence.length_s / evidence.interval_s)
     return evidence.interval_s, ratio, list(evidence.percentiles), plain_intervals(found)
 

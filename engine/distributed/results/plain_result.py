@@ -69,6 +69,7 @@ from qs.engine.statistics.confidence import Evidence
 OF_ALL_ROWS, OF_ALL_CELLS = 200_000, 8_000_000
 LEAST_ROWS, LEAST_CELLS = 60, 4_000
 MOST_SLICES = 1 << 20
+MOST_RATES = 2 * Evidence.LIMIT
 _DTYPES = ("<i8", "<i4", "|i1")
 
 WARM_UP: dict[str, Shape] = {
@@ -118,7 +119,7 @@ FIELDS: dict[str, Shape] = {
     "misread": named(line),
     "collections": count,
     "longest_collection_ns": count,
-    "rates": items(fraction, 2 * Evidence.LIMIT),
+    "rates": items(fraction, MOST_RATES),
     "evidence_s": fraction,
     "samples_per_query": count,
     "seed": optional(lambda value: whole(value, 1 << 128)),
@@ -134,6 +135,13 @@ OBJECTS: dict[str, Shape] = {
     "causes": items(fields(Reason, REASON), 1_000),
     "good_per_s": optional(ESTIMATE),
 }
+
+
+def _fewer_rates(rates: list[float]) -> list[float]:
+    """Neighbours, of equal intervals, together where there are too many: empty ones count too."""
+    while len(rates) > MOST_RATES:
+        rates = [(one + other) / 2 for one, other in zip(rates[::2], rates[1::2])]
+    return rates
 
 
 def plain_of(result: RunResult, of: int = 1) -> dict[str, Any]:
@@ -152,6 +160,7 @@ def plain_of(result: RunResult, of: int = 1) -> dict[str, Any]:
     found = {
         **said(result, FIELDS),
         **texts,
+        "rates": _fewer_rates(result.rates),
         "warnings": [note[:2_000] for note in result.warnings],
         "warmup": said(result.warmup, WARM_UP),
         "engine_cost": result.engine_cost and said(result.engine_cost, COST),

@@ -33,10 +33,12 @@ from qs.engine import (
     run,
 )
 from qs.engine.distributed.results.merging import merged_result
+from qs.engine.distributed.results.plain_parts import evidence_of, plain_evidence
 from qs.engine.distributed.results.plain_result import plain_of, result_of
 from qs.engine.hosts.channel import PlainUnpickler
 from qs.engine.machine.watch import CpuUse, GroupUse
 from qs.engine.outcome import ErrorKind
+from qs.engine.record.intervals import Interval
 from qs.engine.statistics.confidence import Evidence
 from tests.engine.distributed.test_merging import parts_of, same_histogram
 from tests.engine.measures.test_reading import OPEN as READ
@@ -320,3 +322,22 @@ def test_losses_keep_their_words():
     result.ended_by = Ending.LOST
     back = there_and_back(result)
     assert back.losses == [loss] and back.ended_by is Ending.LOST
+
+
+@pytest.mark.parametrize("first, step", [(0, 5), (300, 1)], ids=["few", "late"])
+def test_evidence_of_a_load_with_empty_intervals_crosses(first, step):
+    """Its intervals are numbered above how many are kept, as few of them have something in them."""
+    evidence = Evidence(0.2)
+    each = Interval(0, np.array([5]), np.array([3]), 0)
+    numbers = range(first, first + 100 * step, step)
+    evidence.add((0, replace(each, number=number)) for number in numbers)
+    there = evidence_of(plain_evidence(evidence, 1_000_000))
+    assert sum(int(one.counts.sum()) for one in there.found()) == 3 * len(numbers)
+    assert there.found()[-1].number < Evidence.LIMIT <= evidence.found()[-1].number
+    assert there.found()[-1].number == int(numbers[-1] * 0.2 / there.length_s + 1e-9)
+
+
+def test_rates_of_more_intervals_than_are_told_are_those_of_neighbours_together():
+    result = run(RunPlan(ClosedLoop(iterations=9), pool=Pool("inline"), **QUICK), lambda _: None)
+    told = there_and_back(replace(result, rates=[0.0, 0.0, 0.0, 4.0] * 150)).rates
+    assert told == [1.0] * 150
