@@ -51,7 +51,9 @@ def main() -> None:
     os.environ.setdefault("RAY_gcs_server_request_timeout_seconds", "10")
     holder = Holder(folder, tell, partial(leave, folder))
     commands: queue.Queue[dict[str, Any] | None] = queue.Queue()
-    reader = threading.Thread(target=_read, args=(commands, os.getppid(), folder), daemon=True)
+    opened = threading.Event()
+    reading = (commands, opened, os.getppid(), folder)
+    reader = threading.Thread(target=_read, args=reading, daemon=True)
     reader.start()
     while True:
         message = commands.get()
@@ -66,15 +68,21 @@ def main() -> None:
             tell(id=question, error=f"{type(fault).__name__}: {chain(fault)}")
         else:
             tell(id=question, answer=answer)
+            opened.set()
     try:
         holder.close()
     finally:
         leave(folder)
 
 
-def _read(commands: queue.Queue[dict[str, Any] | None], parent: int, folder: Path) -> None:
+def _read(
+    commands: queue.Queue[dict[str, Any] | None],
+    opened: threading.Event,
+    parent: int,
+    folder: Path,
+) -> None:
     """Commands, until their end or the parent's; then whatever the main thread does may take its
-    time, but not long.
+    time, but not long, and no time while a cluster is still being opened.
     """
     left = b""
     while True:
@@ -90,7 +98,7 @@ def _read(commands: queue.Queue[dict[str, Any] | None], parent: int, folder: Pat
         for line in lines:
             commands.put(json.loads(line))
     commands.put(None)
-    time.sleep(_END_LIMIT_S)
+    time.sleep(_END_LIMIT_S if opened.is_set() else 0.0)
     leave(folder)
 
 

@@ -46,14 +46,14 @@ def caveats_of_whole(result: RunResult, plan: RunPlan) -> list[Caveat]:
         if caveat.code not in OF_A_MACHINE
     }
     by_nodes: dict[Doubt, list[tuple[str, Caveat]]] = {}
-    among_themselves = _busy_with_nodes(result, plan)
+    of_others = _other_load_of_machines(result, plan)
     for part in result.nodes:
         for caveat in [] if part.result is None else part.result.caveats:
             if part.lost and caveat.code is Doubt.OVERLOAD:
                 continue  # by what it was still to make
-            own = caveat.code is Doubt.OTHER_LOAD and part.name in among_themselves
-            if (caveat.code in OF_A_MACHINE or caveat.code in OF_EITHER) and not own:
-                by_nodes.setdefault(caveat.code, []).append((part.name, caveat))
+            seen = of_others.get(part.name, caveat) if caveat.code is Doubt.OTHER_LOAD else caveat
+            if seen is not None and (seen.code in OF_A_MACHINE or seen.code in OF_EITHER):
+                by_nodes.setdefault(seen.code, []).append((part.name, seen))
     measured = sum(part.result is not None for part in result.nodes)
     for code, told in by_nodes.items():
         found.setdefault(code, _of_nodes(told, measured))
@@ -61,21 +61,22 @@ def caveats_of_whole(result: RunResult, plan: RunPlan) -> list[Caveat]:
     return sorted(found.values(), key=lambda each: order[_RULE.get(each.code, str(each.code))])
 
 
-def _busy_with_nodes(result: RunResult, plan: RunPlan) -> set[str]:
-    """The names of nodes whose machine was busy with other nodes, and with nothing else."""
+def _other_load_of_machines(result: RunResult, plan: RunPlan) -> dict[str, Caveat | None]:
+    """By the names of nodes that are one machine: what is to be said of other programs there, among
+    which its other nodes are not.
+    """
     machines: dict[str, list[NodePart]] = {}
     for part in result.nodes:
         if part.result is not None and part.result.cpu is not None and part.facts.get("machine"):
             machines.setdefault(str(part.facts["machine"]), []).append(part)
-    found: set[str] = set()
+    found: dict[str, Caveat | None] = {}
     for parts in machines.values():
         runs = [(part.result, part.result.cpu) for part in parts if part.result is not None]
         one, cpu = runs[0]
         used_s = [use.run_s for _, use in runs if use is not None and use.run_s is not None]
         if len(parts) > 1 and cpu is not None and len(used_s) == len(parts):
             together = replace(one, cpu=replace(cpu, run_s=sum(used_s)))
-            if other_load(together, plan) is None:
-                found |= {part.name for part in parts}
+            found |= dict.fromkeys((part.name for part in parts), other_load(together, plan))
     return found
 
 
