@@ -205,7 +205,7 @@ def test_nodes_on_one_machine_are_no_other_programs_to_each_other():
     assert together.code is Doubt.NODES_TOGETHER
     together, load = found(30.0)
     assert together.code is Doubt.NODES_TOGETHER and load.code is Doubt.OTHER_LOAD
-    assert "other programs used 1 of the machine's 4 CPUs" in load.text  # and not 2
+    assert "other programs used 1.0 of the machine's 4 CPUs" in load.text  # and not 2
 
 
 def test_numbers_are_judged_by_the_whole_and_one_node_that_falls_behind_is_seen():
