@@ -11,6 +11,7 @@ import contextlib
 import os
 import shutil
 import stat
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,3 +71,12 @@ def remove_dead(parent: Path) -> None:
             held = hold(folder / MARK)
             shutil.rmtree(folder, ignore_errors=True)
             let_go(held)
+
+
+def clearing() -> tuple[str, ...]:
+    """The command that does so where this process's folders are."""
+    return sys.executable, "-m", __name__, tempfile.gettempdir()
+
+
+if __name__ == "__main__":
+    remove_dead(Path(sys.argv[1]))

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from qs.base.errors import UserError
-from qs.base.scratch import scratch
+from qs.base.scratch import clearing, scratch
 from qs.base.words import counted, data_size
 from qs.engine import Factory, HostDied, HostError, HostTimeout, RunPlan, RunResult
 from qs.engine.distributed import Nodes, NodesError, NodesTarget, Shipped, open_nodes
@@ -92,7 +92,7 @@ async def fleet_of(
         )
         async with AsyncExitStack() as stack:
             with _refusals():
-                nodes = opened_nodes(asked, Shipped(folder=folder), say)
+                nodes = opened_nodes(asked, Shipped(folder=folder, when_killed=clearing()), say)
                 await stack.enter_async_context(nodes)
                 await nodes.build(place, BUILD_S, on_loss=_setting_up(asked))
             yield Fleet(nodes, asked, needed, say)

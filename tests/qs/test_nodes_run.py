@@ -10,6 +10,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -18,6 +19,7 @@ import pytest
 from qs.result.saved import read_result
 from tests.qs.program import ROOT
 from tests.qs.render.pages.conftest import browser, show  # noqa: F401
+from tests.waiting import gone, until, wait_for_line
 
 TYPED = "qs run --task digits-cnn-onnx-fp32 --hardware_type CPU --nodes 2"
 LEFT_OUT = (".git", ".venv*", "build", "dist", "reports", "*.egg-info", "__pycache__", ".*_cache")
@@ -99,3 +101,33 @@ def _held(folder: Path) -> bool:
     except OSError:
         return True
     return False
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_driver_that_is_killed_leaves_no_file(tmp_path) -> None:
+    """Its own temporary folders neither: the process that held Ray clears up after it."""
+    pytest.importorskip("ray")
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    line = "load digits --hardware_type CPU --nodes 2 --ray local -b 1 --duration 60s --no_history"
+    with subprocess.Popen(
+        [sys.executable, "-m", "qs", *line.split()],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(temporary)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as driver:
+        try:
+            wait_for_line(driver, "measuring")
+            below = psutil.Process(driver.pid).children(recursive=True)
+            assert any(temporary.glob("qs-*"))
+        finally:
+            driver.kill()
+            began = time.monotonic()
+    until(lambda: not any(temporary.glob("qs-*")), 60)
+    print(f"files: {time.monotonic() - began:.1f} s")
+    until(lambda: all(gone(process.pid) for process in below), 60)
+    print(f"{len(below)} processes: {time.monotonic() - began:.1f} s")

@@ -65,6 +65,8 @@ class Shipped:
     modules: tuple[Path, ...] = ()
     folder: Path | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
+    # a command that clears up on this machine after a driver that was killed
+    when_killed: tuple[str, ...] = ()
 
 
 class Places(Protocol):

@@ -15,6 +15,8 @@ from typing import Any
 
 # Short: sockets below it have names of 107 bytes at most, and Ray's take 80.
 PREFIX = "qsr-"
+# What a driver says last to the process that holds Ray; one that is killed does not.
+GOODBYE = b"goodbye"
 _FILE = "held"
 _OBJECT_STORE_BYTES = 80_000_000  # the least that Ray takes is 75 MiB; next to nothing goes in
 _ANSWER_LIMIT_S = 3.0

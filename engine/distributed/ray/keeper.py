@@ -21,6 +21,7 @@ from qs.engine.distributed.errors import NodesError
 from qs.engine.distributed.places.node_process import import_path
 from qs.engine.distributed.places.places import Placed, Shipped, Where
 from qs.engine.distributed.ray import cluster as ray_cluster
+from qs.engine.distributed.ray.cluster import GOODBYE
 from qs.engine.hosts.descendants import end_session
 
 _PROGRAM = "qs.engine.distributed.ray.keeping"
@@ -77,6 +78,7 @@ class RayPlaces:
             if self._shipped.folder is None
             else str(self._shipped.folder.absolute()),
             "variables": dict(self._shipped.variables),
+            "when_killed": list(self._shipped.when_killed),
         }
         answer = await self._ask(_OPEN_LIMIT_S, do="open", asked=asked)
         self.address, self.cluster, self.own = answer["address"], answer["cluster"], answer["own"]
@@ -111,6 +113,7 @@ class RayPlaces:
             if process is not None:
                 assert process.stdin is not None
                 try:
+                    process.stdin.write(GOODBYE + b"\n")
                     process.stdin.close()
                 except BrokenPipeError:
                     pass

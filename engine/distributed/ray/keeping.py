@@ -15,6 +15,7 @@ import queue
 import select
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from qs.engine.distributed.errors import NodesError
+from qs.engine.distributed.ray.cluster import GOODBYE
 from qs.engine.distributed.ray.holder import Holder, chain
 from qs.engine.hosts.descendants import end_below
 
@@ -84,7 +86,8 @@ def _read(
     """Commands, until their end or the parent's; then whatever the main thread does may take its
     time, but not long, and no time while a cluster is still being opened.
     """
-    left = b""
+    clearing: list[str] = []
+    left, killed = b"", True
     while True:
         ready, _, _ = select.select([0], [], [], _LOOK_S)
         if os.getppid() != parent:
@@ -96,10 +99,24 @@ def _read(
             break
         *lines, left = (left + data).split(b"\n")
         for line in lines:
-            commands.put(json.loads(line))
+            killed = line != GOODBYE
+            if killed:
+                message = json.loads(line)
+                clearing = message.get("asked", {}).get("when_killed") or clearing
+                commands.put(message)
+    if killed and clearing:
+        _clear_up(clearing)
     commands.put(None)
     time.sleep(_END_LIMIT_S if opened.is_set() else 0.0)
     leave(folder)
+
+
+def _clear_up(command: list[str]) -> None:
+    """Run what clears up after a driver that is gone without a goodbye."""
+    try:
+        subprocess.run(command, stdin=subprocess.DEVNULL, timeout=_END_LIMIT_S, check=False)
+    except (OSError, subprocess.SubprocessError) as fault:
+        print(f"{command[0]}: {fault}", file=sys.stderr)
 
 
 def leave(folder: Path) -> None:
