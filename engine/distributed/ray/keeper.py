@@ -113,7 +113,8 @@ class RayPlaces:
             if process is not None:
                 assert process.stdin is not None
                 try:
-                    process.stdin.write(GOODBYE + b"\n")
+                    if not process.stdin.closed:
+                        process.stdin.write(GOODBYE + b"\n")
                     process.stdin.close()
                 except BrokenPipeError:
                     pass
