@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from qs.engine.checks import count, faults_of, part
+
 
 @dataclass(frozen=True)
 class Part:
@@ -15,3 +17,7 @@ class Part:
     index: int
     of: int
     first: int = 0
+
+    def faults(self) -> list[str]:
+        """Everything that is wrong with it."""
+        return faults_of(*part(self.index, self.of), count("first", self.first, 0))

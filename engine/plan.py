@@ -243,6 +243,7 @@ class RunPlan:
             (is_load(self.load), "load", self.load, "a load model"),
             instance("stop", self.stop, Stop, "a Stop"),
             instance("pool", self.pool, Pool, "a Pool"),
+            instance("part", self.part, (Part, type(None)), "a Part, or None"),
             instance("batching", self.batching, (Batching, type(None)), "a Batching, or None"),
             (
                 self.scenario is None or callable(getattr(self.scenario, "rules", None)),
@@ -300,6 +301,7 @@ class RunPlan:
             *stop.faults(),
             *self.pool.faults(),
             *(() if batching is None else batching.faults()),
+            *(() if self.part is None else self.part.faults()),
             *faults_of(
                 count("warmup_iterations", self.warmup_iterations, 0),
                 *counts(self, "max_backlog", least=0),

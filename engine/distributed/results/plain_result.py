@@ -41,6 +41,7 @@ from qs.engine.distributed.results.plain_parts import (
     plain_measured,
 )
 from qs.engine.distributed.results.shapes import (
+    MOST_TEXT,
     Shape,
     count,
     fields,
@@ -156,7 +157,8 @@ def plain_of(result: RunResult, of: int = 1) -> dict[str, Any]:
         if result.good_by_interval
         else []
     )
-    texts = {"first_fault": result.first_fault and result.first_fault[:2_000]}
+    # The end of a traceback says what was raised.
+    texts = {"first_fault": result.first_fault and result.first_fault[-MOST_TEXT:]}
     found = {
         **said(result, FIELDS),
         **texts,

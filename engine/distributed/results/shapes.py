@@ -18,7 +18,7 @@ T = TypeVar("T")
 E = TypeVar("E", bound=Enum)
 Shape = Callable[[Any], Any]
 
-MOST_TEXT = 4_000
+MOST_TEXT = 8_000
 MOST_NAMES = 1_000
 
 

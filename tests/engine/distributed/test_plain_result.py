@@ -35,6 +35,7 @@ from qs.engine import (
 from qs.engine.distributed.results.merging import merged_result
 from qs.engine.distributed.results.plain_parts import evidence_of, plain_evidence
 from qs.engine.distributed.results.plain_result import plain_of, result_of
+from qs.engine.distributed.results.shapes import MOST_TEXT
 from qs.engine.hosts.channel import PlainUnpickler
 from qs.engine.machine.watch import CpuUse, GroupUse
 from qs.engine.outcome import ErrorKind
@@ -310,9 +311,10 @@ def test_texts_of_a_node_are_one_line_that_can_be_printed(real):
     assert result_of(plain).warnings == ["a b[31m c"]
 
 
-def test_a_long_fault_is_cut(real):
-    result = replace(real["errors"], first_fault="x" * 50_000)
-    assert len(there_and_back(result).first_fault) == 2_000
+def test_of_a_long_fault_the_end_is_kept_which_says_what_was_raised(real):
+    result = replace(real["errors"], first_fault="x" * 50_000 + "ValueError: as asked")
+    fault = there_and_back(result).first_fault
+    assert len(fault) == MOST_TEXT and fault.endswith("ValueError: as asked")
 
 
 def test_losses_keep_their_words():
