@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from qs.engine.checks import count, faults_of, part
+from qs.engine.checks import count, faults_of
 
 
 @dataclass(frozen=True)
@@ -20,4 +20,9 @@ class Part:
 
     def faults(self) -> list[str]:
         """Everything that is wrong with it."""
-        return faults_of(*part(self.index, self.of), count("first", self.first, 0))
+        # What is left of a part begins later than any part does.
+        return faults_of(
+            count("part of", self.of),
+            count("part index", self.index, 0),
+            count("part first", self.first, 0),
+        )
