@@ -53,7 +53,7 @@ def joined(runs: Sequence[RunResult]) -> RunResult:
     whole = replace(
         added_up(runs, order),
         intervals=rows_of([run.intervals for run in runs], order),
-        warmup=_warm_up([run.warmup for run in runs]),
+        warmup=joined_warm_up([run.warmup for run in runs], sum),
         planned=total([run.planned for run in runs]),
         interrupted=any(run.interrupted for run in runs),
         ended_by=_ending([run.ended_by for run in runs]),
@@ -134,13 +134,16 @@ def notes_of(run: RunResult) -> list[str]:
     return run.warnings[: len(run.warnings) - len(run.caveats)]
 
 
-def _warm_up(found: Sequence[WarmUpResult]) -> WarmUpResult:
+def joined_warm_up(
+    found: Sequence[WarmUpResult], took: Callable[[Iterable[float]], float]
+) -> WarmUpResult:
+    """`took` makes the time of all of their times: `sum` in turn, `max` at the same time."""
     completed = sum(each.completed for each in found)
     total_ns = sum(each.mean_ns * each.completed for each in found)
     return WarmUpResult(
         completed,
         sum(each.errors for each in found),
-        sum(each.wall_s for each in found),
+        took(each.wall_s for each in found),
         total_ns / completed if completed else 0.0,
         sum(each.timed_out for each in found),
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 MARK = "QS_HOST"
@@ -19,21 +20,17 @@ def end_marked(mark: str, variable: str = MARK) -> None:
     elsewhere nothing is found).
     """
     wanted = f"{variable}={mark}".encode()
-    for _ in range(_PASSES):
-        found = [pid for pid in _processes() if pid != os.getpid() and wanted in _environment(pid)]
-        for pid in found:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except (ProcessLookupError, PermissionError):
-                pass
-        if not found:
-            return
+    _end_all(lambda pid: pid != os.getpid() and wanted in _environment(pid))
 
 
 def end_session(leader: int) -> None:
     """Kill every process of this user in the session of a leader that may have ended (Linux)."""
+    _end_all(lambda pid: _session(pid) == leader)
+
+
+def _end_all(meant: Callable[[int], bool]) -> None:
     for _ in range(_PASSES):
-        found = [pid for pid in _processes() if _session(pid) == leader]
+        found = [pid for pid in _processes() if meant(pid)]
         for pid in found:
             try:
                 os.kill(pid, signal.SIGKILL)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,7 @@ from qs.base.errors import Fault, Faults, UserError
 from qs.base.files import write_json
 from qs.config.checking import BATCH_SIZES, BatchSize, Checkable, check
 from qs.config.compile_result import check_compile_result
-from qs.tensors.onnx_data import data_files
+from qs.tensors.model_files import TooLarge, files_below, weights_beside
 
 ARTIFACT = "qs_artifact"
 FORMAT = 1
@@ -165,9 +164,9 @@ def digest(path: Path) -> tuple[int, str]:
     if path.resolve().parts[:2] in _KERNELS:
         raise TooLarge(f"{path} is the kernel's: it has no content that stays as it is")
     if path.is_file():
-        files, root = [path, *_weights(path)], path.parent
+        files, root = [path, *weights_beside(path)], path.parent
     else:
-        files, root = sorted(_files_of(path)), path
+        files, root = sorted(files_below(path, MOST_FILES, MOST_BYTES)), path
     total = sum(file.stat().st_size for file in files)
     if files == [path]:
         return total, sha256_of(path)
@@ -175,45 +174,6 @@ def digest(path: Path) -> tuple[int, str]:
     for file in files:
         whole.update(f"{file.relative_to(root)}\0{sha256_of(file)}\n".encode())
     return total, whole.hexdigest()
-
-
-class TooLarge(UserError):
-    """A folder with more in it than what a compiler leaves; in words."""
-
-
-def _files_of(folder: Path) -> Iterator[Path]:
-    """Its regular files. A compile result may name `/usr` for a library that it uses: to read all
-    of that would take minutes, and no later run could want it unchanged.
-    """
-    count = total = 0
-    for at, _, names in os.walk(folder):
-        for name in names:
-            file = Path(at, name)
-            try:
-                about = file.stat()
-            except OSError:  # a link to nothing, or gone meanwhile
-                continue
-            if not stat.S_ISREG(about.st_mode):
-                continue
-            count, total = count + 1, total + about.st_size
-            if count > MOST_FILES or total > MOST_BYTES:
-                raise TooLarge(
-                    f"{folder} holds more than {MOST_FILES:,} files or {MOST_BYTES >> 30} GiB"
-                )
-            yield file
-
-
-def _weights(path: Path) -> list[Path]:
-    """The files beside an ONNX file, or OpenVINO's .xml, that are part of it. If one is missing,
-    whoever opens the model says so.
-    """
-    if path.suffix.lower() == ".xml":
-        weights = path.with_suffix(".bin")
-        return [weights] if weights.is_file() else []
-    try:
-        return data_files(path) if path.suffix == ".onnx" else []
-    except UserError:
-        return []
 
 
 def _changed(artifact: Path, stated: Mapping[str, Any]) -> Fault | None:

@@ -22,7 +22,7 @@ from qs.base.headers import SOURCES
 from qs.environments.folder import MODELS, VIEWS
 from qs.nodes.goods import File, Goods, Group, below, over_texts
 from qs.tensors.digest import sha256_of
-from qs.tensors.onnx_data import data_files
+from qs.tensors.model_files import TooLarge, files_below, weights_beside
 
 # Of one folder that is named: what a compile result or a data set may hold.
 MOST_FILES, MOST_BYTES = 100_000, 256 << 30
@@ -118,7 +118,7 @@ def goods_of(needed: Needed, told: Mapping[str, Any]) -> tuple[Goods, list[str]]
             continue
         try:
             files = list(_inside(path))
-        except TooMuch as reason:
+        except TooLarge as reason:
             if path in asked:
                 raise
             notes.append(f"{reason}; it is not sent to the nodes, which need it at the same path")
@@ -134,10 +134,6 @@ def goods_of(needed: Needed, told: Mapping[str, Any]) -> tuple[Goods, list[str]]
     )
     backend = os.path.abspath(needed.backend)
     return Goods(backend, tuple(roots), groups, variables, tuple(secrets)), notes
-
-
-class TooMuch(UserError):
-    """A folder that holds more than can be meant."""
 
 
 def _named(told: Any) -> tuple[list[str], list[str], dict[str, str]]:
@@ -189,41 +185,10 @@ def _inside(path: str) -> Iterator[str]:
     if not os.path.isdir(path):
         if os.path.isfile(path):
             yield path
-            yield from map(str, _weights(Path(path)))
+            yield from map(str, weights_beside(Path(path)))
         return
-    count = total = 0
-    seen: set[tuple[int, int]] = set()
-    for at, folders, names in os.walk(path, followlinks=True):
-        about = os.stat(at)
-        if (about.st_dev, about.st_ino) in seen:  # a link to what it lies in
-            folders[:] = []
-            continue
-        seen.add((about.st_dev, about.st_ino))
-        folders[:] = sorted(name for name in folders if name not in LEFT_OUT)
-        for name in sorted(names):
-            file = os.path.join(at, name)
-            try:
-                facts = os.stat(file)
-            except OSError:  # a link to nothing
-                continue
-            if not stat.S_ISREG(facts.st_mode) or name.endswith(".pyc"):
-                continue
-            count, total = count + 1, total + facts.st_size
-            if count > MOST_FILES or total > MOST_BYTES:
-                raise TooMuch(
-                    f"{path} holds more than {MOST_FILES:,} files or {MOST_BYTES >> 30} GiB"
-                )
-            yield file
-
-
-def _weights(path: Path) -> list[Path]:
-    if path.suffix.lower() == ".xml":
-        beside = path.with_suffix(".bin")
-        return [beside] if beside.is_file() else []
-    try:
-        return data_files(path) if path.suffix.lower() == ".onnx" else []
-    except (UserError, OSError, ValueError):
-        return []  # whoever opens the model says so
+    files = files_below(Path(path), MOST_FILES, MOST_BYTES, left_out=LEFT_OUT, linked=True)
+    yield from (str(file) for file in files if file.suffix != ".pyc")
 
 
 def _by_digest(

@@ -17,7 +17,7 @@ import numpy as np
 from qs.engine.clock import FOREVER_NS
 from qs.engine.conduct.joined_measures import shifted
 from qs.engine.conduct.joined_rows import Order, evidence_of, rows_of
-from qs.engine.conduct.joining import added_up, notes_of, with_series
+from qs.engine.conduct.joining import added_up, joined_warm_up, notes_of, with_series
 from qs.engine.conduct.layout import workers_of
 from qs.engine.distributed.results.using import cost_of, cpu_of
 from qs.engine.judging.caveats.whole import caveats_of_whole
@@ -142,7 +142,7 @@ def _joined(
     whole = replace(
         added,
         intervals=rows_of(rows, order, None if counted is None else counted.log),
-        warmup=_warm_up(runs),
+        warmup=joined_warm_up([run.warmup for run in runs], max),  # they warm up at the same time
         planned=plan.planned,
         clients=plan.clients,
         workers=sum(run.workers for run in runs),
@@ -262,20 +262,6 @@ def _ending(parts: Sequence[NodePart]) -> Ending:
     """That of the nodes that lived to the end."""
     found = {part.result.ended_by for part in parts if part.result is not None and not part.lost}
     return next((each for each in _FIRST if each in found), Ending.LOST)
-
-
-def _warm_up(runs: Sequence[RunResult]) -> WarmUpResult:
-    """They warm up at the same time."""
-    found = [run.warmup for run in runs]
-    completed = sum(each.completed for each in found)
-    total_ns = sum(each.mean_ns * each.completed for each in found)
-    return WarmUpResult(
-        completed,
-        sum(each.errors for each in found),
-        max(each.wall_s for each in found),
-        total_ns / completed if completed else 0.0,
-        sum(each.timed_out for each in found),
-    )
 
 
 def _places(runs: Sequence[RunResult]) -> Iterable[tuple[int, int, RunResult]]:

@@ -6,16 +6,21 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from qs.engine.distributed.node.guard import CLOCKS
+from qs.engine import ClosedLoop, RunPlan
 from qs.engine.distributed.places.places import Where
 from qs.engine.distributed.talking import frames
 from qs.engine.distributed.talking.asking import Ask, read
-from qs.engine.distributed.talking.frames import Assembler, Kind, Opener, Sealer
+from qs.engine.distributed.talking.frames import CLOCKS, Assembler, Kind, Opener, Sealer
+from qs.engine.distributed.talking.link import Link
 from qs.engine.distributed.talking.links import Links
 from qs.engine.distributed.talking.plain import encoded
+
+LIMIT_S = 60.0
+PLAN = RunPlan(load=ClosedLoop(clients=1, iterations=10))
 
 
 class Stranger:
@@ -117,3 +122,31 @@ async def strangers(links: Links):
     finally:
         for each in made:
             await each.close()
+
+
+def with_links(
+    work: Callable[[Links, Callable[..., Awaitable[Stranger]]], Awaitable[None]],
+    address: str = "127.0.0.1",
+    silent_s: float = 10.0,
+) -> None:
+    """Run `await work(links, one)`, where `one` makes strangers."""
+
+    async def inside() -> None:
+        async with Links(address, silent_s) as links, strangers(links) as one:
+            await work(links, one)
+
+    asyncio.run(asyncio.wait_for(inside(), LIMIT_S))
+
+
+def with_node(work: Callable[[Link, Stranger], Awaitable[None]], **options) -> None:
+    """Run `await work(link, stranger)` with a stranger that has become a node."""
+
+    async def inside(links: Links, one: Callable[..., Awaitable[Stranger]]) -> None:
+        stranger = await one(0)
+        await work(await links.connected(0, LIMIT_S), stranger)
+
+    with_links(inside, **options)
+
+
+async def lost_by(link: Link) -> str:
+    return await asyncio.wait_for(link.until_lost(), LIMIT_S)

@@ -31,7 +31,7 @@ from qs.engine import (
     Stop,
 )
 from qs.engine.distributed.splitting.shares import shares_of, whole_of
-from tests.engine.distributed.test_shares import due_times
+from tests.engine.distributed.due import due_times
 from tests.nodes_here import NodesHere
 
 NODES = 3

@@ -27,14 +27,8 @@ from qs.engine.conduct.offered import due_before
 from qs.engine.distributed.splitting.late import rest_of
 from qs.engine.distributed.splitting.shares import shares_of, words_of
 from qs.engine.workers.share import PlanShare, iterations_of, turns_of
-from tests.engine.distributed.test_shares import (
-    RECORDED,
-    STEPS,
-    STOPS,
-    Fibonacci,
-    due_times,
-    requests,
-)
+from tests.engine.distributed.due import due_times
+from tests.engine.distributed.test_shares import RECORDED, STEPS, STOPS, Fibonacci, requests
 
 SCHEDULES = [
     ConstantRate(333.3),

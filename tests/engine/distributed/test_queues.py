@@ -14,7 +14,7 @@ from qs.engine import ConstantRate, Doubt, Factory, Poisson, Pool, RunPlan, Stop
 from qs.engine.distributed import ProcessPlaces, run_on
 from qs.engine.distributed.splitting.shares import shares_of
 from qs.engine.load.schedule import Schedule
-from tests.engine.distributed.test_shares import due_times
+from tests.engine.distributed.due import due_times
 from tests.nodes_here import SHIPPED
 
 NODES = 3

@@ -15,7 +15,8 @@ from qs.base.errors import UserError
 from qs.nodes import arriving, shipping
 from qs.nodes.arriving import Arrivals
 from qs.nodes.goods import Goods, Moved
-from qs.nodes.shipping import Needed, TooMuch, goods_of, stage
+from qs.nodes.shipping import Needed, goods_of, stage
+from qs.tensors.model_files import TooLarge
 
 
 def sha(content: bytes) -> str:
@@ -162,7 +163,7 @@ def test_a_folder_that_holds_too_much_is_left_out_with_the_reason(workspace, tmp
     (workspace / "datasets/digits/a").mkdir()
     for at in range(12):
         (workspace / "datasets/digits/a" / str(at)).touch()
-    with pytest.raises(TooMuch, match="datasets/digits holds more than 10 files"):
+    with pytest.raises(TooLarge, match="datasets/digits holds more than 10 files"):
         goods_of(needed(workspace), {})
 
 
